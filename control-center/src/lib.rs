@@ -1,0 +1,1 @@
+//! The control centre: intake, read models, live wall and the people's site.

@@ -1,0 +1,1 @@
+//! Pictures out of coded video: decoding, scaling, JPEG.

@@ -1,0 +1,1 @@
+//! The agent in a service hall: devices, cases, journal, cameras and the way up.

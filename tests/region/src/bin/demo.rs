@@ -1,0 +1,2 @@
+//! The demo: a region on one machine.
+fn main() {}

@@ -1,0 +1,1 @@
+//! System tests: real processes, sockets, ptys and databases.
