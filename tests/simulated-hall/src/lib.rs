@@ -1,0 +1,8 @@
+//! A whole service hall with no hardware, for the demo and for system tests.
+//!
+//! RTSP cameras ([`rtsp`]) show footage drawn here ([`footage`]); a scripted day ([`day`]) presses keypads, prints
+//! tickets and punches in, all through the devices' true bytes; and a log of its own ([`oracle`]) says what was
+//! done, so that a test can compare it with what the system under test understood. It knows nothing of the edge
+//! agent or the control centre.
+
+pub mod footage;
