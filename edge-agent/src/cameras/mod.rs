@@ -1,0 +1,1 @@
+//! Cameras: pulled, fanned out, watched.
