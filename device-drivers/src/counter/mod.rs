@@ -1,0 +1,9 @@
+//! What stands on a counter: the caller keypad (呼叫器) and the evaluator (评价器) on one `FF 68` bus.
+//!
+//! Owns the bus: its bytes ([`frame`]) and its one task ([`bus`]). What a key means for a case (digits before
+//! `功能`, who is called next) is not decided here.
+
+pub mod bus;
+pub mod frame;
+
+pub use bus::{AckForm, BusCommand, BusConfig, BusConfigError, BusDriver, EvaluatorConfig, KeypadConfig};

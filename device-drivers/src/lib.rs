@@ -1,0 +1,26 @@
+//! What the hardware of a service hall says, as typed readings.
+//!
+//! The crate has four layers, each testable without the next: **bytes** (codecs such as
+//! [`counter::frame`]), **meaning** ([`reading`]), **connection** (one driver task per port) and, not
+//! here, **policy**: nothing in this crate knows cases, halls, centres or storage.
+//!
+//! A driver takes its configuration, a [`clock::MonotonicClock`], a bounded channel of
+//! [`reading::DriverEvent`] and a cancellation token, and runs until it is cancelled. A device that
+//! waits for an acknowledgement gets it only after the owner of the reading has called
+//! [`reading::Receipt::durable`].
+//!
+//! * [`port`]: where bytes come from: serial lines and TCP, with unplug and return.
+//! * [`counter`]: caller keypads and evaluators on the `FF 68` bus of a counter.
+//! * [`ticket`]: the ticket machine's printer line, read as it prints.
+//! * [`attendance`]: fingerprint clocks (ZK terminals on TCP 4370).
+//! * [`camera`]: RTSP cameras as access units.
+//! * `simulator` (feature `simulator`): the far end of every protocol, with faults.
+
+pub mod clock;
+pub mod counter;
+mod outlet;
+pub mod port;
+pub mod reading;
+
+#[cfg(any(test, feature = "simulator"))]
+pub mod simulator;
