@@ -6,3 +6,4 @@
 //! agent or the control centre.
 
 pub mod footage;
+pub mod rtsp;

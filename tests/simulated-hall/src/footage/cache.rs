@@ -83,7 +83,7 @@ fn write(folder: &Path, path: &Path, clip: &Clip) -> std::io::Result<()> {
 
 fn read(mut file: Bytes) -> Option<Clip> {
     let mut take = |length: usize| (file.len() >= length).then(|| file.split_to(length));
-    if take(LAYOUT.len())? != &LAYOUT[..] {
+    if take(LAYOUT.len())? != LAYOUT[..] {
         return None;
     }
     let length = u32::from_le_bytes(take(4)?.as_ref().try_into().ok()?);

@@ -91,7 +91,7 @@ impl Canvas {
         let from = from.min(to);
         let row = y * self.width;
         self.pixels[row + from..row + to].fill(colour.y);
-        if y % 2 == 0 {
+        if y.is_multiple_of(2) {
             let (half, luma) = (self.width / 2, self.width * self.height);
             let chroma = y / 2 * half;
             let (left, right) = (from / 2, to.div_ceil(2).min(half));
@@ -155,7 +155,7 @@ impl Canvas {
         for pixels in self.pixels[..luma].chunks_mut(8) {
             let mut random = next();
             for pixel in pixels {
-                let change = (random & 0xFF) * span >> 8;
+                let change = ((random & 0xFF) * span) >> 8;
                 random >>= 8;
                 *pixel = pixel.saturating_add(change as u8).saturating_sub(amplitude).clamp(16, 235);
             }
