@@ -21,6 +21,7 @@ pub mod counter;
 mod outlet;
 pub mod port;
 pub mod reading;
+pub mod ticket;
 
 #[cfg(any(test, feature = "simulator"))]
 pub mod simulator;

@@ -14,3 +14,4 @@
 
 pub mod counter;
 pub mod pty;
+pub mod ticket;
