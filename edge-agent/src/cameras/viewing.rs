@@ -1,0 +1,155 @@
+//! A viewer's end of a camera's tier: what the media connection takes out and sends.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use control_protocol::{
+    channel::StreamState,
+    frame::Tier,
+    hub::{Item, Watch},
+};
+
+use super::{
+    entry::Parameters,
+    state::unplayable,
+    stills::{StillClaim, Stills},
+    stream::{Claim, Stream},
+};
+
+/// What a viewer takes out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum View {
+    /// What the frames after it need; before the first frame and at each change.
+    Parameters(Parameters),
+    /// A frame message with the stream's number 0, to be stamped; `after_gap` where frames were left out before it.
+    Frame {
+        /// The message.
+        message: Bytes,
+        /// Frames were left out: what came before does not lead to it.
+        after_gap: bool,
+    },
+    /// The tier cannot be served.
+    Failed {
+        /// What its tile should show.
+        state: StreamState,
+        /// In plain words.
+        why: String,
+    },
+    /// The agent is closing.
+    Ended,
+}
+
+enum Held {
+    Stream {
+        stream: Arc<Stream>,
+        /// Its being offline fails the viewer: it is not the stream by which the camera's state is told.
+        second: bool,
+        _claim: Claim,
+    },
+    Stills {
+        stills: Arc<Stills>,
+        _claim: StillClaim,
+    },
+}
+
+/// A viewer of one tier; the stream is pulled while it is held.
+pub struct Viewing {
+    tier: Tier,
+    watch: Watch,
+    held: Held,
+    gap: bool,
+}
+
+impl Viewing {
+    pub(super) fn of_stream(stream: &Arc<Stream>, tier: Tier, second: bool) -> Self {
+        let held = Held::Stream { stream: stream.clone(), second, _claim: stream.claim() };
+        Self { tier, watch: stream.hub.watch(), held, gap: false }
+    }
+
+    pub(super) fn of_stills(stills: &Arc<Stills>) -> Self {
+        let held = Held::Stills { stills: stills.clone(), _claim: stills.claim() };
+        Self { tier: Tier::Still, watch: stills.hub.watch(), held, gap: false }
+    }
+
+    /// The tier.
+    pub fn tier(&self) -> Tier {
+        self.tier
+    }
+
+    /// The next view, waited for. Cancel-safe.
+    pub async fn next(&mut self) -> View {
+        loop {
+            let item = tokio::select! {
+                biased;
+                failed = failed(&self.held) => return failed,
+                item = self.watch.next() => item,
+            };
+            if let Some(view) = self.view(item) {
+                return view;
+            }
+        }
+    }
+
+    /// The next view, if there is one now.
+    pub fn take(&mut self) -> Option<View> {
+        loop {
+            let item = self.watch.take()?;
+            if let Some(view) = self.view(item) {
+                return Some(view);
+            }
+        }
+    }
+
+    fn view(&mut self, item: Item) -> Option<View> {
+        match item {
+            Item::Parameters(entry) => {
+                let parameters = Parameters::of(&entry)?;
+                let unplayable =
+                    if self.tier == Tier::Still { None } else { unplayable(&parameters.description.codec) };
+                Some(match unplayable {
+                    Some(why) => View::Failed { state: StreamState::Unsupported, why },
+                    None => View::Parameters(parameters),
+                })
+            }
+            Item::Frame { key: false, .. } if self.tier == Tier::Key => None,
+            Item::Frame { message, .. } => {
+                Some(View::Frame { message, after_gap: std::mem::take(&mut self.gap) })
+            }
+            Item::Missed(frames) => {
+                // Pictures that each stand alone do not lead to each other.
+                self.gap = matches!(self.tier, Tier::Main | Tier::Sub);
+                tracing::debug!(
+                    tier = self.tier.as_str(),
+                    frames,
+                    "the link is slow: skipped to the newest key frame"
+                );
+                None
+            }
+            Item::Ended => Some(View::Ended),
+        }
+    }
+}
+
+/// Ends once the tier cannot be served. A camera that is lost does not fail its viewers: they wait for its return, and
+/// its state goes up by the camera's report.
+async fn failed(held: &Held) -> View {
+    let found = match held {
+        Held::Stream { stream, second: true, .. } => {
+            let mut status = stream.status.subscribe();
+            status
+                .wait_for(|status| matches!(status.state, StreamState::Offline | StreamState::Unsupported))
+                .await
+                .ok()
+                .map(|status| (status.state, status.why.clone().unwrap_or_default()))
+        }
+        Held::Stream { second: false, .. } => None,
+        Held::Stills { stills, .. } => {
+            let mut failed = stills.failed.subscribe();
+            failed.wait_for(Option::is_some).await.ok().and_then(|failed| failed.clone())
+        }
+    };
+    match found {
+        Some((state, why)) => View::Failed { state, why },
+        None => std::future::pending().await,
+    }
+}
