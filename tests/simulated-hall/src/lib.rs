@@ -5,5 +5,6 @@
 //! done, so that a test can compare it with what the system under test understood. It knows nothing of the edge
 //! agent or the control centre.
 
+pub mod day;
 pub mod footage;
 pub mod rtsp;
