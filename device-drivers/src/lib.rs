@@ -16,6 +16,7 @@
 //! * [`camera`]: RTSP cameras as access units.
 //! * `simulator` (feature `simulator`): the far end of every protocol, with faults.
 
+pub mod attendance;
 pub mod clock;
 pub mod counter;
 mod outlet;

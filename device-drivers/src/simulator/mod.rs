@@ -12,6 +12,7 @@
 //! All handles are cheap clones of one shared far end; all times are of [`crate::clock::SystemMonotonic`], which is
 //! one clock for all processes of a machine.
 
+pub mod attendance;
 pub mod counter;
 pub mod pty;
 pub mod ticket;
