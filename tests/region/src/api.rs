@@ -70,7 +70,11 @@ impl Api {
 
     /// The centre's host and port.
     pub fn authority(&self) -> String {
-        format!("{}:{}", self.url.host_str().unwrap_or("127.0.0.1"), self.url.port_or_known_default().unwrap_or(443))
+        format!(
+            "{}:{}",
+            self.url.host_str().unwrap_or("127.0.0.1"),
+            self.url.port_or_known_default().unwrap_or(443)
+        )
     }
 
     /// A TLS connection to the centre.
@@ -81,12 +85,19 @@ impl Api {
         Ok(self.tls.connect(name, tcp).await?)
     }
 
-    async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Result<(http::response::Parts, Bytes)> {
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<(http::response::Parts, Bytes)> {
         let exchange = async {
             let stream = self.connect().await?;
-            let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
+            let (mut sender, connection) =
+                hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
             let driver = tokio::spawn(connection);
-            let mut request = Request::builder().method(method).uri(path).header(header::HOST, self.authority());
+            let mut request =
+                Request::builder().method(method).uri(path).header(header::HOST, self.authority());
             if let Some(cookie) = &self.cookie {
                 request = request.header(header::COOKIE, cookie);
             }
@@ -101,11 +112,18 @@ impl Api {
             let body = body.collect().await?.to_bytes();
             driver.abort();
             if !head.status.is_success() {
-                return Err(Refused { status: head.status, body: String::from_utf8_lossy(&body).into_owned() }.into());
+                return Err(Refused {
+                    status: head.status,
+                    body: String::from_utf8_lossy(&body).into_owned(),
+                }
+                .into());
             }
             anyhow::Ok((head, body))
         };
-        tokio::time::timeout(PATIENCE, exchange).await.context("no answer in time")?.with_context(|| format!("calling {path}"))
+        tokio::time::timeout(PATIENCE, exchange)
+            .await
+            .context("no answer in time")?
+            .with_context(|| format!("calling {path}"))
     }
 
     /// GET as JSON.

@@ -46,7 +46,9 @@ pub fn edge_config(hall: &HallPlan, ports: &HallPorts, centre_url: &str, data: &
     let windows: Vec<Value> = hall
         .windows
         .iter()
-        .map(|w| json!({"number": w.number, "name": w.name, "businesses": w.businesses, "rating_seconds": 10}))
+        .map(
+            |w| json!({"number": w.number, "name": w.name, "businesses": w.businesses, "rating_seconds": 10}),
+        )
         .collect();
     // The five-key evaluator's order, 04 the best (docs/reference/devices.md, B2.1).
     let grades = json!({"04": 5, "03": 4, "02": 3, "01": 2, "00": 1});

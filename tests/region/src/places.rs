@@ -32,7 +32,8 @@ pub const HALLS: [(&str, &str); 4] = [
 ];
 
 /// Businesses with the letter of their tickets.
-pub const BUSINESSES: [(&str, &str); 4] = [("社保", "A"), ("不动产", "B"), ("公安户政", "C"), ("市场监管", "D")];
+pub const BUSINESSES: [(&str, &str); 4] =
+    [("社保", "A"), ("不动产", "B"), ("公安户政", "C"), ("市场监管", "D")];
 
 /// The window's name for the business it mainly serves.
 pub fn window_name(business: &str) -> String {
@@ -42,7 +43,8 @@ pub fn window_name(business: &str) -> String {
 /// A surname for the `n`th clerk; halls write 王老师 rather than a full name on a public screen.
 pub fn clerk_name(n: usize) -> String {
     const SURNAMES: [&str; 20] = [
-        "李", "王", "张", "刘", "陈", "杨", "黄", "赵", "吴", "周", "徐", "孙", "马", "朱", "胡", "韦", "覃", "蒙", "陆", "农",
+        "李", "王", "张", "刘", "陈", "杨", "黄", "赵", "吴", "周", "徐", "孙", "马", "朱", "胡", "韦", "覃",
+        "蒙", "陆", "农",
     ];
     format!("{}老师", SURNAMES[n % SURNAMES.len()])
 }

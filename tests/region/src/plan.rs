@@ -19,6 +19,8 @@ pub struct RegionPlan {
     pub history_days: u32,
     /// Whether each frame carries the time it left the camera.
     pub stamped: bool,
+    /// Whether the scripted day runs; without it nothing is pressed, printed or punched.
+    pub day: bool,
     /// Where encoded footage is kept from one start to the next.
     pub footage: PathBuf,
 }
@@ -91,7 +93,7 @@ impl RegionPlan {
                 first_mark: h as u16 * 100 + 1,
             })
             .collect();
-        Self { halls, speed: 30.0, seed: 20_261_122, history_days: 0, stamped: false, footage }
+        Self { halls, speed: 30.0, seed: 20_261_122, history_days: 0, stamped: false, day: true, footage }
     }
 }
 
@@ -162,7 +164,8 @@ pub fn people(plan: &RegionPlan) -> Vec<(&'static str, &'static str, String, Opt
 /// The centre's import file. `passwords` go with [`people`], in order.
 pub fn import_file(plan: &RegionPlan, passwords: &[String]) -> String {
     let mut file = toml::Table::new();
-    let list = |rows: Vec<serde_json::Value>| toml::Value::try_from(rows).unwrap_or(toml::Value::Array(Vec::new()));
+    let list =
+        |rows: Vec<serde_json::Value>| toml::Value::try_from(rows).unwrap_or(toml::Value::Array(Vec::new()));
     let areas = AREAS.iter().map(|area| {
         let mut row = json!({"id": area.code, "name": area.name, "level": area.level});
         if let Some(parent) = area.parent {
@@ -174,13 +177,17 @@ pub fn import_file(plan: &RegionPlan, passwords: &[String]) -> String {
     let halls = plan.halls.iter().map(|hall| json!({"id": hall.id, "name": hall.name, "area": hall.id[..6]}));
     file.insert("hall".into(), list(halls.collect()));
     let of_halls = |row: fn(&HallPlan, &WindowPlan) -> serde_json::Value| {
-        plan.halls.iter().flat_map(|hall| hall.windows.iter().map(move |window| row(hall, window))).collect::<Vec<_>>()
+        plan.halls
+            .iter()
+            .flat_map(|hall| hall.windows.iter().map(move |window| row(hall, window)))
+            .collect::<Vec<_>>()
     };
-    let windows = of_halls(|hall, window| {
-        json!({"hall": hall.id, "number": window.number, "name": window.name, "businesses": window.businesses})
-    });
+    let windows = of_halls(
+        |hall, window| json!({"hall": hall.id, "number": window.number, "name": window.name, "businesses": window.businesses}),
+    );
     file.insert("window".into(), list(windows));
-    let staff = of_halls(|hall, window| json!({"hall": hall.id, "number": window.clerk.0, "name": window.clerk.1}));
+    let staff =
+        of_halls(|hall, window| json!({"hall": hall.id, "number": window.clerk.0, "name": window.clerk.1}));
     file.insert("staff".into(), list(staff));
     let users = people(plan)
         .into_iter()

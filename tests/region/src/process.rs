@@ -20,7 +20,8 @@ pub fn binary(name: &str) -> Result<PathBuf> {
         if path.is_file() {
             return Ok(path);
         }
-        folder = candidate.parent().filter(|_| candidate.ends_with("deps") || candidate.ends_with("examples"));
+        folder =
+            candidate.parent().filter(|_| candidate.ends_with("deps") || candidate.ends_with("examples"));
     }
     bail!("{name} is not built beside {}: run `cargo build --workspace --bins`", me.display())
 }
@@ -44,8 +45,18 @@ pub struct Usage {
 impl Process {
     /// Starts `program` with `arguments`; what it prints is appended to `log`. It gets SIGKILL when the thread that
     /// starts it ends, so it must be started from a thread that lives as long as it should.
-    pub fn start(name: &str, program: &Path, arguments: &[&str], environment: &[(&str, &str)], log: &Path) -> Result<Self> {
-        let output = File::options().create(true).append(true).open(log).with_context(|| format!("opening {}", log.display()))?;
+    pub fn start(
+        name: &str,
+        program: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+        log: &Path,
+    ) -> Result<Self> {
+        let output = File::options()
+            .create(true)
+            .append(true)
+            .open(log)
+            .with_context(|| format!("opening {}", log.display()))?;
         let child = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", "--"])
             .arg(program)
@@ -81,7 +92,12 @@ impl Process {
             let log = self.log();
             let end: Vec<&str> = log.lines().rev().take(20).collect();
             let end: Vec<&str> = end.into_iter().rev().collect();
-            bail!("{} ended with {status}; the end of {}:\n{}", self.name, self.log.display(), end.join("\n"));
+            bail!(
+                "{} ended with {status}; the end of {}:\n{}",
+                self.name,
+                self.log.display(),
+                end.join("\n")
+            );
         }
         Ok(())
     }
@@ -153,8 +169,11 @@ pub async fn run(program: &Path, arguments: &[&str], input: &str) -> Result<Stri
     if let Some(mut stdin) = child.stdin.take() {
         stdin.write_all(input.as_bytes()).await?;
     }
-    let output = tokio::time::timeout(Duration::from_secs(300), child.wait_with_output()).await.context("no end in 300 s")??;
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let output = tokio::time::timeout(Duration::from_secs(300), child.wait_with_output())
+        .await
+        .context("no end in 300 s")??;
+    let text =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     if !output.status.success() {
         bail!("{} {} ended with {}:\n{text}", program.display(), arguments.join(" "), output.status);
     }
@@ -162,7 +181,11 @@ pub async fn run(program: &Path, arguments: &[&str], input: &str) -> Result<Stri
 }
 
 /// Polls `check` until it gives something, or fails with `what` after `limit`.
-pub async fn until<T>(what: &str, limit: Duration, mut check: impl AsyncFnMut() -> Result<Option<T>>) -> Result<T> {
+pub async fn until<T>(
+    what: &str,
+    limit: Duration,
+    mut check: impl AsyncFnMut() -> Result<Option<T>>,
+) -> Result<T> {
     let begun = Instant::now();
     loop {
         if let Some(found) = check().await? {

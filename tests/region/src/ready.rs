@@ -72,14 +72,17 @@ pub struct ReadyCamera {
 /// Writes `value` as JSON to `path` by rename.
 pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     let part = path.with_extension("part");
-    std::fs::write(&part, serde_json::to_vec_pretty(value)?).with_context(|| format!("writing {}", part.display()))?;
+    std::fs::write(&part, serde_json::to_vec_pretty(value)?)
+        .with_context(|| format!("writing {}", part.display()))?;
     std::fs::rename(&part, path).with_context(|| format!("writing {}", path.display()))
 }
 
 /// Reads JSON from `path`, if the file is there.
 pub fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     match std::fs::read(path) {
-        Ok(bytes) => Ok(Some(serde_json::from_slice(&bytes).with_context(|| format!("reading {}", path.display()))?)),
+        Ok(bytes) => {
+            Ok(Some(serde_json::from_slice(&bytes).with_context(|| format!("reading {}", path.display()))?))
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).with_context(|| format!("reading {}", path.display())),
     }

@@ -2,12 +2,14 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde::Deserialize;
+use serde_json::json;
 
 use crate::{
-    edge_config::HallPorts,
-    plan::{HallPlan, RegionPlan},
+    edge_config::{HallPorts, WINDOWS_PER_BUS},
+    places::BUSINESSES,
+    plan::{CAMERA_PASSWORD, CAMERA_USER, HallPlan, RegionPlan},
 };
 
 /// What a simulated hall writes when its devices can be reached.
@@ -39,7 +41,65 @@ impl SimReady {
     }
 }
 
-/// The configuration file of `hall`.
-pub fn sim_config(_plan: &RegionPlan, _hall: &HallPlan, _folder: &Path) -> Result<String> {
-    anyhow::bail!("not yet")
+/// The configuration file of `hall`. Its ports are kept over restarts through `ports`, so that an edge agent's
+/// configuration stays true.
+pub fn sim_config(
+    plan: &RegionPlan,
+    hall: &HallPlan,
+    folder: &Path,
+    ports: Option<&HallPorts>,
+) -> Result<String> {
+    let businesses: Vec<_> =
+        BUSINESSES.iter().map(|(name, prefix)| json!({"name": name, "prefix": prefix, "first": 1})).collect();
+    let clerks: Vec<_> =
+        hall.windows.iter().map(|w| json!({"number": w.clerk.0, "name": w.clerk.1})).collect();
+    let windows: Vec<_> = hall
+        .windows
+        .iter()
+        .enumerate()
+        .map(|(i, w)| {
+            json!({
+                "number": w.number,
+                "name": w.name,
+                "businesses": w.businesses,
+                "clerk": w.clerk.0,
+                "bus": i / WINDOWS_PER_BUS,
+                "keypad": w.number,
+            })
+        })
+        .collect();
+    let cameras: Vec<_> = hall
+        .cameras()
+        .into_iter()
+        .map(|camera| {
+            json!({
+                "id": camera.id,
+                "path": camera.short,
+                "mark": camera.mark,
+                "user": CAMERA_USER,
+                "password": CAMERA_PASSWORD,
+            })
+        })
+        .collect();
+    let seed = plan.seed.wrapping_add(u64::from(hall.first_mark));
+    let mut file = json!({
+        "hall": hall.id,
+        "name": hall.name,
+        "seed": seed,
+        "speed": plan.speed,
+        "run": folder.join("run"),
+        "footage": plan.footage,
+        "zone": "Asia/Shanghai",
+        "stamp": plan.stamped,
+        "day": plan.day,
+        "business": businesses,
+        "clerk": clerks,
+        "window": windows,
+        "camera": cameras,
+    });
+    if let Some(ports) = ports {
+        file["rtsp_port"] = json!(ports.rtsp);
+        file["attendance_port"] = json!(ports.attendance);
+    }
+    Ok(toml::Table::try_from(file).context("the simulated hall's configuration as TOML")?.to_string())
 }

@@ -109,8 +109,13 @@ impl Centre {
         ]
         .map(str::to_owned);
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        let mut process =
-            Process::start("control-center", &binary("control-center")?, &arguments, &[], &root.join("control-center.log"))?;
+        let mut process = Process::start(
+            "control-center",
+            &binary("control-center")?,
+            &arguments,
+            &[],
+            &root.join("control-center.log"),
+        )?;
         let addresses = until("control centre", PATIENCE, async || {
             process.check()?;
             read_json(&found)
@@ -147,7 +152,7 @@ impl Hall {
     async fn start_devices(plan: &RegionPlan, hall: &HallPlan, folder: &Path) -> Result<(Process, SimReady)> {
         std::fs::create_dir_all(folder)?;
         let config = folder.join("simulated-hall.toml");
-        std::fs::write(&config, sim_config(plan, hall, folder)?)?;
+        std::fs::write(&config, sim_config(plan, hall, folder, None)?)?;
         let ready = folder.join("run/simulated-hall.json");
         let _ = std::fs::remove_file(&ready);
         let mut process = Process::start(
@@ -166,7 +171,13 @@ impl Hall {
     }
 
     /// Starts a hall: devices, then the edge agent, paired through the centre's API if it has no certificate yet.
-    pub async fn start(plan: &RegionPlan, hall: &HallPlan, root: &Path, centre: &Centre, admin: &Api) -> Result<Self> {
+    pub async fn start(
+        plan: &RegionPlan,
+        hall: &HallPlan,
+        root: &Path,
+        centre: &Centre,
+        admin: &Api,
+    ) -> Result<Self> {
         let folder = hall_folder(root, hall);
         let (devices, sim) = Self::start_devices(plan, hall, &folder).await?;
         let ports = sim.ports();
@@ -177,12 +188,14 @@ impl Hall {
         let program = binary("edge-agent")?;
         if !data.join("identity").exists() {
             std::fs::create_dir_all(&data)?;
-            run(&program, &["credential", "set", "cameras", "--config", path(&config)?], CAMERA_PASSWORD).await?;
+            run(&program, &["credential", "set", "cameras", "--config", path(&config)?], CAMERA_PASSWORD)
+                .await?;
             if plan.history_days > 0 {
                 let history = folder.join("history.jsonl");
                 let days = plan.history_days.to_string();
                 let sim_config = folder.join("simulated-hall.toml");
-                let arguments = ["history", "--config", path(&sim_config)?, "--days", &days, "--out", path(&history)?];
+                let arguments =
+                    ["history", "--config", path(&sim_config)?, "--days", &days, "--out", path(&history)?];
                 run(&binary("simulated-hall")?, &arguments, "").await?;
                 run(&program, &["import", "--config", path(&config)?, path(&history)?], "").await?;
             }
@@ -203,7 +216,13 @@ impl Hall {
 
     fn start_edge(id: &str, config: &Path, folder: &Path) -> Result<Process> {
         let arguments = ["run", "--config", path(config)?];
-        Process::start(&format!("edge-agent {id}"), &binary("edge-agent")?, &arguments, &[], &folder.join("edge-agent.log"))
+        Process::start(
+            &format!("edge-agent {id}"),
+            &binary("edge-agent")?,
+            &arguments,
+            &[],
+            &folder.join("edge-agent.log"),
+        )
     }
 
     /// Starts the edge agent again, after it was stopped or killed.
@@ -256,7 +275,8 @@ impl Region {
     /// Waits until every planned camera is live at the centre.
     pub async fn wait_for_cameras(&mut self, limit: Duration) -> Result<()> {
         let admin = self.sign_in("administrator").await?;
-        let wanted: Vec<String> = self.plan.halls.iter().flat_map(HallPlan::cameras).map(|camera| camera.id).collect();
+        let wanted: Vec<String> =
+            self.plan.halls.iter().flat_map(HallPlan::cameras).map(|camera| camera.id).collect();
         let mut last = Value::Null;
         let result = until("picture of every camera", limit, async || {
             for hall in &mut self.halls {
@@ -266,7 +286,9 @@ impl Region {
             self.centre.process.check()?;
             last = admin.get("/api/v1/cameras").await?;
             let live = |id: &String| {
-                last["items"].as_array().is_some_and(|items| items.iter().any(|c| c["id"] == **id && c["state"] == "live"))
+                last["items"]
+                    .as_array()
+                    .is_some_and(|items| items.iter().any(|c| c["id"] == **id && c["state"] == "live"))
             };
             Ok(wanted.iter().all(live).then_some(()))
         })
@@ -293,7 +315,8 @@ impl Region {
     /// The API as the first person for whom `who` (role, sign-in name) holds.
     pub async fn sign_in_as(&self, who: impl Fn(&str, &str) -> bool) -> Result<Api> {
         let people = people(&self.plan);
-        let (at, person) = people.iter().enumerate().find(|(_, p)| who(p.0, p.1)).context("no such person in the plan")?;
+        let (at, person) =
+            people.iter().enumerate().find(|(_, p)| who(p.0, p.1)).context("no such person in the plan")?;
         self.centre.api()?.sign_in(person.1, &self.passwords[at]).await
     }
 
@@ -358,7 +381,8 @@ impl Region {
     pub async fn stop(&mut self) -> Result<()> {
         let patience = Duration::from_secs(8);
         let halls = self.halls.iter_mut().flat_map(|hall| [&mut hall.edge, &mut hall.devices]);
-        let all = halls.chain(std::iter::once(&mut self.centre.process)).map(|process| process.stop(patience));
+        let all =
+            halls.chain(std::iter::once(&mut self.centre.process)).map(|process| process.stop(patience));
         for stopped in futures_util::future::join_all(all).await {
             stopped?;
         }
@@ -380,7 +404,8 @@ fn passwords(root: &Path, count: usize) -> Result<Vec<String>> {
     let mut source = std::fs::File::open("/dev/urandom")?;
     std::io::Read::read_exact(&mut source, &mut random)?;
     let word = |bytes: &[u8]| {
-        let letters: String = bytes.iter().map(|b| char::from(LETTERS[usize::from(*b) % LETTERS.len()])).collect();
+        let letters: String =
+            bytes.iter().map(|b| char::from(LETTERS[usize::from(*b) % LETTERS.len()])).collect();
         format!("{}-{}-{}", &letters[..4], &letters[4..8], &letters[8..])
     };
     let passwords: Vec<String> = random.chunks(12).map(word).collect();

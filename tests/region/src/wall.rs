@@ -38,7 +38,8 @@ impl Wall {
         }
         let stream = api.connect().await?;
         let opening = tokio_tungstenite::client_async(request, stream);
-        let (socket, _) = tokio::time::timeout(Duration::from_secs(10), opening).await.context("opening the wall")??;
+        let (socket, _) =
+            tokio::time::timeout(Duration::from_secs(10), opening).await.context("opening the wall")??;
         Ok(Self(socket))
     }
 
@@ -70,7 +71,11 @@ impl Wall {
     }
 
     /// The next thing for which `wanted` gives something, within `limit`.
-    pub async fn find<T>(&mut self, limit: Duration, mut wanted: impl FnMut(&Said) -> Option<T>) -> Result<T> {
+    pub async fn find<T>(
+        &mut self,
+        limit: Duration,
+        mut wanted: impl FnMut(&Said) -> Option<T>,
+    ) -> Result<T> {
         let search = async {
             loop {
                 if let Some(found) = wanted(&self.next().await?) {

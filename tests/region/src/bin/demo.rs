@@ -76,7 +76,9 @@ async fn run(arguments: Arguments) -> Result<()> {
     write_json(&ready_path, &region.ready())?;
     print_how_to_see(&region, begun.elapsed());
 
-    let end = arguments.minutes.map(|minutes| tokio::time::Instant::now() + Duration::from_secs_f64(minutes * 60.0));
+    let end = arguments
+        .minutes
+        .map(|minutes| tokio::time::Instant::now() + Duration::from_secs_f64(minutes * 60.0));
     let mut look = tokio::time::interval(Duration::from_secs(1));
     let ready_at = Instant::now();
     let mut before = region.sizes();
@@ -123,8 +125,11 @@ fn forget(root: &Path) -> Result<()> {
         if entry.file_name() == "lock" {
             continue;
         }
-        let removed =
-            if entry.file_type()?.is_dir() { std::fs::remove_dir_all(entry.path()) } else { std::fs::remove_file(entry.path()) };
+        let removed = if entry.file_type()?.is_dir() {
+            std::fs::remove_dir_all(entry.path())
+        } else {
+            std::fs::remove_file(entry.path())
+        };
         removed.with_context(|| format!("removing {}", entry.path().display()))?;
     }
     Ok(())
@@ -144,7 +149,12 @@ fn free(listen: &str) -> String {
 
 fn print_how_to_see(region: &Region, after: Duration) {
     let ready = region.ready();
-    println!("\nready after {:.0} s: {} halls, {} cameras\n", after.as_secs_f64(), ready.halls.len(), ready.cameras.len());
+    println!(
+        "\nready after {:.0} s: {} halls, {} cameras\n",
+        after.as_secs_f64(),
+        ready.halls.len(),
+        ready.cameras.len()
+    );
     println!("  open  {}", ready.url);
     println!("        (its certificate is from the centre's own CA, {}; a browser asks once)\n", ready.ca);
     println!("  {:<15} {:<9} {:<16} sees", "role", "name", "password");
