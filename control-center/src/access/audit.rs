@@ -1,0 +1,136 @@
+//! The audit log: who did what, when, from where. Each row carries the hash of the one before, so that a changed or
+//! removed row is found.
+
+use control_protocol::{Digest, UtcMillis};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::Person;
+use crate::{
+    params,
+    store::{Row, Sql, StoreError},
+};
+
+/// What is written to the log.
+#[derive(Debug, Clone)]
+pub struct Entry<'a> {
+    /// Who; a name, or what the command line was.
+    pub who: &'a str,
+    /// Where from.
+    pub address: &'a str,
+    /// What was done, such as `live.watch` or `hall.changed`.
+    pub action: &'a str,
+    /// To what: an id.
+    pub object: &'a str,
+    /// More, in words or JSON; no secret.
+    pub detail: &'a str,
+}
+
+/// A row of the log, as the API shows it.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct AuditRow {
+    /// Its number.
+    pub n: i64,
+    /// When.
+    #[schema(value_type = String)]
+    pub at: UtcMillis,
+    /// Who.
+    pub who: String,
+    /// What.
+    pub action: String,
+    /// To what.
+    pub object: String,
+    /// Where from.
+    pub address: String,
+    /// More.
+    pub detail: String,
+}
+
+/// Writes that `person` did `action` to `object`.
+pub fn audit(
+    sql: &mut dyn Sql,
+    person: &Person,
+    action: &str,
+    object: &str,
+    detail: &str,
+    now: UtcMillis,
+) -> Result<(), StoreError> {
+    record(sql, &Entry { who: &person.name, address: &person.address, action, object, detail }, now)
+}
+
+/// Writes an entry behind the last one.
+pub fn record(sql: &mut dyn Sql, entry: &Entry<'_>, now: UtcMillis) -> Result<(), StoreError> {
+    let last = sql.query_one("SELECT n, hash FROM audit ORDER BY n DESC LIMIT 1", params![])?;
+    let (n, prev) = match last {
+        Some(row) => (row.get::<i64>(0)? + 1, row.get(1)?),
+        None => (1, Digest::ZERO),
+    };
+    let hash = digest(n, now, entry, prev);
+    sql.execute(
+        "INSERT INTO audit (n, at, who, action, object, address, detail, prev, hash) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        params![n, now, entry.who, entry.action, entry.object, entry.address, entry.detail, prev, hash],
+    )?;
+    Ok(())
+}
+
+/// The hash of a row: over its fields as a JSON array, so that no field can run into the next.
+fn digest(n: i64, at: UtcMillis, entry: &Entry<'_>, prev: Digest) -> Digest {
+    let fields = serde_json::json!([
+        n, at.0, entry.who, entry.action, entry.object, entry.address, entry.detail, prev.to_string()
+    ]);
+    Digest::of(fields.to_string().as_bytes())
+}
+
+fn read(row: &Row) -> Result<AuditRow, StoreError> {
+    Ok(AuditRow {
+        n: row.get(0)?,
+        at: row.get(1)?,
+        who: row.get(2)?,
+        action: row.get(3)?,
+        object: row.get(4)?,
+        address: row.get(5)?,
+        detail: row.get(6)?,
+    })
+}
+
+/// Rows below `before`, newest first.
+pub(super) fn list(sql: &mut dyn Sql, before: i64, limit: usize) -> Result<Vec<AuditRow>, StoreError> {
+    let rows = sql.query(
+        "SELECT n, at, who, action, object, address, detail FROM audit WHERE n < $1 ORDER BY n DESC LIMIT $2",
+        params![before, limit],
+    )?;
+    rows.iter().map(read).collect()
+}
+
+/// Walks the whole log; gives the number of the first row that is not what was written, or of rows if all are.
+pub fn verify(sql: &mut dyn Sql) -> Result<Result<i64, i64>, StoreError> {
+    let mut prev = Digest::ZERO;
+    let mut n = 0;
+    loop {
+        let rows = sql.query(
+            "SELECT n, at, who, action, object, address, detail, prev, hash FROM audit WHERE n > $1 \
+             ORDER BY n LIMIT 1000",
+            params![n],
+        )?;
+        if rows.is_empty() {
+            return Ok(Ok(n));
+        }
+        for row in &rows {
+            let found = read(row)?;
+            let entry = Entry {
+                who: &found.who,
+                address: &found.address,
+                action: &found.action,
+                object: &found.object,
+                detail: &found.detail,
+            };
+            let hash = digest(found.n, found.at, &entry, prev);
+            if found.n != n + 1 || row.get::<Digest>(7)? != prev || row.get::<Digest>(8)? != hash {
+                return Ok(Err(n + 1));
+            }
+            prev = hash;
+            n = found.n;
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Sign-in: how many passwords are hashed at once, how often somebody may try, and what a stranger learns (nothing:
+//! an unknown name takes as long as a wrong password).
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use control_protocol::UtcMillis;
+use tokio::sync::Semaphore;
+
+use super::password;
+use crate::site::problem::Problem;
+use http::StatusCode;
+
+/// Hashes at once: each takes 19 MiB and a core for some 25 ms.
+const AT_ONCE: usize = 2;
+/// The longest a sign-in waits for its turn.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Wrong tries of one name from one address before it must wait, and how long one try takes to be forgiven.
+const TRIES: f64 = 5.0;
+const FORGIVEN_MS: f64 = 60_000.0;
+/// The same for all names from one address; a hall behind one address has many people.
+const TRIES_OF_ADDRESS: f64 = 50.0;
+const FORGIVEN_OF_ADDRESS_MS: f64 = 6_000.0;
+/// Pairs remembered; when full, those long forgiven go.
+const REMEMBERED: usize = 10_000;
+
+/// Guards the door.
+#[derive(Clone)]
+pub struct Doorkeeper {
+    turns: Arc<Semaphore>,
+    tries: Arc<Mutex<HashMap<(String, String), Tries>>>,
+    /// The hash a stranger's password is checked against.
+    stranger: Arc<str>,
+}
+
+#[derive(Clone, Copy)]
+struct Tries {
+    count: f64,
+    at: UtcMillis,
+}
+
+impl Doorkeeper {
+    /// A doorkeeper. Hashes one password, so it takes some 25 ms.
+    pub fn new() -> Result<Self, password::NoSecret> {
+        Ok(Self {
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
+            tries: Arc::default(),
+            stranger: password::hash(&password::token()?)?.into(),
+        })
+    }
+
+    /// Counts a try by `name` from `address` and refuses it if there were too many. Counted by the pair, so that
+    /// nobody locks somebody else out from another address; forgiven when the sign-in succeeds.
+    pub(super) fn admit(&self, name: &str, address: &str, now: UtcMillis) -> Result<(), Problem> {
+        let mut tries = self.tries.lock().unwrap_or_else(PoisonError::into_inner);
+        if tries.len() >= REMEMBERED {
+            tries.retain(|_, t| t.left(now, FORGIVEN_MS) > 0.0);
+        }
+        let wait = |count: f64, most: f64, forgiven: f64| ((count - most + 1.0) * forgiven / 1000.0).ceil() as u64;
+        let keys = [
+            ((name.to_owned(), address.to_owned()), TRIES, FORGIVEN_MS),
+            ((String::new(), address.to_owned()), TRIES_OF_ADDRESS, FORGIVEN_OF_ADDRESS_MS),
+        ];
+        for (key, most, forgiven) in &keys {
+            let count = tries.get(key).map_or(0.0, |t| t.left(now, *forgiven));
+            if count + 1.0 > *most || (tries.len() >= REMEMBERED && !tries.contains_key(key)) {
+                let seconds = wait(count, *most, *forgiven).max(1);
+                let mut problem = Problem::new(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    format!("too many tries from here: wait {seconds} seconds and try again"),
+                );
+                problem.retry_after = Some(seconds);
+                return Err(problem);
+            }
+        }
+        for (key, _, forgiven) in keys {
+            let count = tries.get(&key).map_or(0.0, |t| t.left(now, forgiven)) + 1.0;
+            tries.insert(key, Tries { count, at: now });
+        }
+        Ok(())
+    }
+
+    /// Forgets the tries of somebody who signed in.
+    pub(super) fn forgive(&self, name: &str, address: &str) {
+        let mut tries = self.tries.lock().unwrap_or_else(PoisonError::into_inner);
+        tries.remove(&(name.to_owned(), address.to_owned()));
+        if let Some(of_address) = tries.get_mut(&(String::new(), address.to_owned())) {
+            of_address.count = (of_address.count - 1.0).max(0.0);
+        }
+    }
+
+    /// Whether the password is the one of the hash; `None` for somebody unknown takes as long and is never so.
+    pub(super) async fn matches(&self, clear: String, hash: Option<String>) -> Result<bool, Problem> {
+        let known = hash.is_some();
+        let hash = hash.unwrap_or_else(|| self.stranger.to_string());
+        Ok(self.in_turn(move || password::matches(&clear, &hash)).await? && known)
+    }
+
+    /// The hash of a new password.
+    pub(super) async fn hash(&self, clear: String) -> Result<String, Problem> {
+        self.in_turn(move || password::hash(&clear)).await?.map_err(|error| {
+            tracing::error!(%error, "a password could not be hashed");
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the centre failed: its log says why")
+        })
+    }
+
+    async fn in_turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Problem> {
+        let busy = || {
+            let mut problem =
+                Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too many people sign in at once: try again");
+            problem.retry_after = Some(2);
+            problem
+        };
+        let turn = tokio::time::timeout(PATIENCE, self.turns.clone().acquire_owned())
+            .await
+            .map_err(|_| busy())?
+            .map_err(|_| busy())?;
+        tokio::task::spawn_blocking(move || {
+            let result = work();
+            drop(turn);
+            result
+        })
+        .await
+        .map_err(|_| busy())
+    }
+}
+
+impl Tries {
+    fn left(self, now: UtcMillis, forgiven: f64) -> f64 {
+        let passed = now.0.saturating_sub(self.at.0).max(0) as f64;
+        (self.count - passed / forgiven).max(0.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tries_are_counted_by_name_and_address() {
+        let keeper = Doorkeeper::new().unwrap();
+        let now = UtcMillis(1_000_000);
+        for _ in 0..5 {
+            keeper.admit("li", "10.0.0.1", now).unwrap();
+        }
+        let problem = keeper.admit("li", "10.0.0.1", now).unwrap_err();
+        assert_eq!(problem.status, 429);
+        assert_eq!(problem.retry_after, Some(60));
+        // Somebody else at that address, and li elsewhere, are not locked out.
+        keeper.admit("wang", "10.0.0.1", now).unwrap();
+        keeper.admit("li", "10.0.0.2", now).unwrap();
+        keeper.admit("li", "10.0.0.1", now.plus(60_000)).unwrap();
+        keeper.forgive("li", "10.0.0.1");
+        keeper.admit("li", "10.0.0.1", now.plus(60_001)).unwrap();
+    }
+
+    #[test]
+    fn one_address_cannot_try_every_name() {
+        let keeper = Doorkeeper::new().unwrap();
+        let refused = (0..100).filter(|n| keeper.admit(&format!("u{n}"), "x", UtcMillis(0)).is_err()).count();
+        assert_eq!(refused, 50);
+    }
+}

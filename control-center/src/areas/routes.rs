@@ -1,0 +1,279 @@
+//! `/areas` and `/halls`, with counts that roll up, and `/staff`.
+
+use std::collections::HashMap;
+
+use axum::{Json, extract::State};
+use control_protocol::{AreaId, HallId, channel::StreamState};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::cameras::{CamerasAsked, camera_rows, refresh};
+use crate::{
+    Centre,
+    access::{Action, Person, Scope, may_somewhere},
+    site::{extract::Asked, list::Page, problem::Problem},
+    store::{Filter, Row, Sql, StoreError},
+};
+
+pub(super) fn routes() -> OpenApiRouter<Centre> {
+    OpenApiRouter::new().routes(routes!(areas)).routes(routes!(halls)).routes(routes!(staff))
+}
+
+/// What is below a place.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
+pub(crate) struct Counts {
+    /// Halls.
+    pub halls: u32,
+    /// Windows.
+    pub windows: u32,
+    /// Cameras.
+    pub cameras: u32,
+    /// Cameras whose pictures arrive at their hall.
+    pub cameras_live: u32,
+    /// Cameras that are not live, devices that are silent or down, nodes with an alarm.
+    pub alarms: u32,
+}
+
+impl Counts {
+    fn add(&mut self, other: &Self) {
+        self.halls += other.halls;
+        self.windows += other.windows;
+        self.cameras += other.cameras;
+        self.cameras_live += other.cameras_live;
+        self.alarms += other.alarms;
+    }
+}
+
+/// An area.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub(crate) struct AreaRow {
+    /// Its id, the GB/T 2260 code.
+    pub id: String,
+    /// The area above it; none for the first that the asker may see.
+    pub parent: Option<String>,
+    /// Its name.
+    pub name: String,
+    /// `region city county`, or a tree's own.
+    pub level: String,
+    /// What is below it.
+    pub counts: Counts,
+}
+
+/// A hall.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub(crate) struct HallRow {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Its area.
+    pub area: String,
+    /// Its node, once one is enrolled.
+    pub node: Option<HallNode>,
+    /// What is in it.
+    pub counts: Counts,
+}
+
+/// A hall's node, in short.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub(crate) struct HallNode {
+    /// Its id.
+    pub id: String,
+    /// Whether it is connected now.
+    pub connected: bool,
+    /// Its alarm, in plain words.
+    pub alarm: Option<String>,
+}
+
+struct Found {
+    areas: Vec<(AreaRow, String)>,
+    halls: Vec<(HallRow, String)>,
+}
+
+/// What of the tree a person sees, with counts.
+async fn find(centre: &Centre, person: Person) -> Result<Found, Problem> {
+    may_somewhere(&person, Action::SeeTree)?;
+    let (areas, mut halls, mut cameras) = centre
+        .store
+        .read(move |sql| {
+            let scope = Scope::of(&person, Action::SeeTree);
+            let areas = areas_of(sql, &scope)?;
+            let halls = halls_of(sql, &scope)?;
+            let cameras = camera_rows(sql, &scope, &CamerasAsked::default())?;
+            Ok::<_, StoreError>((areas, halls, cameras))
+        })
+        .await?;
+    refresh(&mut cameras, &centre.nodes);
+    let mut of_hall: HashMap<String, Counts> = HashMap::new();
+    for camera in &cameras {
+        let counts = of_hall.entry(camera.hall.clone()).or_default();
+        counts.cameras += 1;
+        match camera.state {
+            StreamState::Live => counts.cameras_live += 1,
+            StreamState::Connecting => {}
+            _ => counts.alarms += 1,
+        }
+    }
+    for (hall, _) in &mut halls {
+        if let Some(counts) = of_hall.get(&hall.id) {
+            hall.counts.add(counts);
+        }
+        if let (Some(node), Ok(id)) = (&mut hall.node, hall.id.parse::<HallId>()) {
+            node.connected = centre.nodes.registry().of_hall(&id).is_some();
+        }
+    }
+    let areas = areas
+        .into_iter()
+        .map(|(mut area, path)| {
+            for (hall, _) in halls.iter().filter(|(_, below)| below.starts_with(&path)) {
+                area.counts.add(&hall.counts);
+            }
+            (area, path)
+        })
+        .collect();
+    Ok(Found { areas, halls })
+}
+
+/// The areas within the scope, and the area of a hall that is itself a scope, so that every hall has one. Parents come
+/// before children.
+fn areas_of(sql: &mut dyn Sql, scope: &Scope) -> Result<Vec<(AreaRow, String)>, StoreError> {
+    let whole = crate::params![];
+    let rows = sql.query(
+        "SELECT a.id, a.parent, a.name, a.level, a.path FROM areas a ORDER BY LENGTH(a.path), a.path",
+        whole,
+    )?;
+    let holding = sql.query("SELECT path, area FROM halls", whole)?;
+    let mut around = std::collections::HashSet::new();
+    for row in &holding {
+        if scope.holds(&row.get::<String>(0)?) {
+            around.insert(row.get::<String>(1)?);
+        }
+    }
+    let mut areas: Vec<(AreaRow, String)> = Vec::new();
+    let mut seen = std::collections::HashSet::new();
+    for row in &rows {
+        let (id, path): (String, String) = (row.get(0)?, row.get(4)?);
+        if !scope.holds(&path) && !around.contains(&id) {
+            continue;
+        }
+        let parent = row.get::<Option<String>>(1)?.filter(|parent| seen.contains(parent));
+        seen.insert(id.clone());
+        let area = AreaRow { id, parent, name: row.get(2)?, level: row.get(3)?, counts: Counts::default() };
+        areas.push((area, path));
+    }
+    Ok(areas)
+}
+
+fn halls_of(sql: &mut dyn Sql, scope: &Scope) -> Result<Vec<(HallRow, String)>, StoreError> {
+    let mut filter = Filter::new();
+    filter.within("h.path", scope);
+    let (statement, params) = filter.statement(
+        "SELECT h.id, h.name, h.area, h.path, (SELECT COUNT(*) FROM windows w WHERE w.hall = h.id), \
+         (SELECT COUNT(*) FROM positions p WHERE p.hall = h.id AND p.health IN ('silent', 'down')), \
+         n.id, n.alarm, n.quarantined FROM halls h LEFT JOIN nodes n ON n.hall = h.id",
+        "ORDER BY h.path, n.enrolled_at",
+        1_000_000,
+    );
+    let mut halls: Vec<(HallRow, String)> = Vec::new();
+    for row in sql.query(&statement, &params)? {
+        let id: String = row.get(0)?;
+        let node = row.get::<Option<String>>(6)?;
+        let alarm = row.get::<Option<String>>(7)?.or(row.get::<Option<String>>(8)?);
+        let alarmed = u32::from(alarm.is_some());
+        let node = node.map(|id| HallNode { id, connected: false, alarm });
+        // A hall whose machine was replaced has two nodes; the newest stands for it.
+        if let Some((last, _)) = halls.last_mut().filter(|(hall, _)| hall.id == id) {
+            last.node = node;
+            last.counts.alarms += alarmed;
+            continue;
+        }
+        let counts = Counts {
+            halls: 1,
+            windows: row.get(4)?,
+            alarms: row.get::<u32>(5)? + alarmed,
+            ..Counts::default()
+        };
+        halls.push((HallRow { id, name: row.get(1)?, area: row.get(2)?, node, counts }, row.get(3)?));
+    }
+    Ok(halls)
+}
+
+/// The areas one may see, parents before children, with what is below each.
+#[utoipa::path(get, path = "/areas", tag = "areas",
+    responses((status = 200, body = Page<AreaRow>), (status = 401, body = Problem)))]
+async fn areas(State(centre): State<Centre>, person: Person) -> Result<Json<Page<AreaRow>>, Problem> {
+    let found = find(&centre, person).await?;
+    Ok(Json(Page::whole(found.areas.into_iter().map(|(area, _)| area).collect())))
+}
+
+/// What halls are asked for.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct HallsAsked {
+    /// In this area or below it.
+    #[param(value_type = Option<String>)]
+    area: Option<AreaId>,
+}
+
+/// The halls one may see.
+#[utoipa::path(get, path = "/halls", tag = "areas", params(HallsAsked),
+    responses((status = 200, body = Page<HallRow>), (status = 401, body = Problem)))]
+async fn halls(
+    State(centre): State<Centre>,
+    person: Person,
+    Asked(asked): Asked<HallsAsked>,
+) -> Result<Json<Page<HallRow>>, Problem> {
+    let found = find(&centre, person).await?;
+    let below = asked.area.map(|area| format!("/{area}/"));
+    let halls = found.halls.into_iter().filter(|(_, path)| below.as_ref().is_none_or(|below| path.contains(below)));
+    Ok(Json(Page::whole(halls.map(|(hall, _)| hall).collect())))
+}
+
+/// A clerk.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub(crate) struct StaffRow {
+    /// Their hall.
+    pub hall: String,
+    /// Their number at keypads and terminals.
+    pub number: String,
+    /// Their name.
+    pub name: String,
+}
+
+/// What staff is asked for.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct StaffAsked {
+    /// Of this hall.
+    #[param(value_type = Option<String>)]
+    hall: Option<HallId>,
+}
+
+/// Clerks, by hall and number.
+#[utoipa::path(get, path = "/staff", tag = "areas", params(StaffAsked),
+    responses((status = 200, body = Page<StaffRow>), (status = 401, body = Problem)))]
+async fn staff(
+    State(centre): State<Centre>,
+    person: Person,
+    Asked(asked): Asked<StaffAsked>,
+) -> Result<Json<Page<StaffRow>>, Problem> {
+    may_somewhere(&person, Action::SeePunches)?;
+    let rows = centre
+        .store
+        .read(move |sql| {
+            let scope = Scope::of(&person, Action::SeePunches);
+            let mut filter = Filter::new();
+            filter.within("h.path", &scope).with("s.hall = ?", &asked.hall);
+            let (statement, params) = filter.statement(
+                "SELECT s.hall, s.number, s.name FROM staff s JOIN halls h ON h.id = s.hall",
+                "ORDER BY s.hall, s.number",
+                1_000_000,
+            );
+            let read =
+                |row: &Row| Ok(StaffRow { hall: row.get(0)?, number: row.get(1)?, name: row.get(2)? });
+            sql.query(&statement, &params)?.iter().map(read).collect::<Result<Vec<_>, StoreError>>()
+        })
+        .await?;
+    Ok(Json(Page::whole(rows)))
+}

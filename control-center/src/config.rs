@@ -1,0 +1,82 @@
+//! What a centre is started with: command line first, then an optional TOML file, then defaults.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+
+/// How a centre runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The data folder: database, authority, addresses.
+    pub data: PathBuf,
+    /// Where people reach it, HTTPS.
+    pub listen: SocketAddr,
+    /// Where nodes reach it, mutual TLS.
+    pub nodes_listen: SocketAddr,
+    /// The names and addresses in its certificates.
+    pub site_names: Vec<String>,
+    /// A file to import at the first start, when there is no area yet.
+    pub import: Option<PathBuf>,
+}
+
+/// The same as a file; every key may be left out, an unknown one is refused.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ConfigFile {
+    /// The data folder.
+    pub data: Option<PathBuf>,
+    /// Where people reach the centre.
+    pub listen: Option<SocketAddr>,
+    /// Where nodes reach the centre.
+    pub nodes_listen: Option<SocketAddr>,
+    /// The names and addresses in the centre's certificates.
+    pub site_names: Vec<String>,
+    /// A file to import at the first start.
+    pub import: Option<PathBuf>,
+}
+
+impl ConfigFile {
+    /// Reads a file. The error names the key that is wrong.
+    pub fn read(file: &Path) -> anyhow::Result<Self> {
+        use anyhow::Context;
+        let text = std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+        toml::from_str(&text).with_context(|| format!("in {}", file.display()))
+    }
+
+    /// This file's settings, with `over` (the command line) before them and the defaults behind.
+    pub fn under(self, over: Self) -> Config {
+        let mut site_names = if over.site_names.is_empty() { self.site_names } else { over.site_names };
+        if site_names.is_empty() {
+            site_names = vec!["localhost".into(), "127.0.0.1".into()];
+        }
+        Config {
+            data: over.data.or(self.data).unwrap_or_else(|| "/var/lib/hallwatch-centre".into()),
+            listen: over.listen.or(self.listen).unwrap_or(SocketAddr::from(([0, 0, 0, 0], 8443))),
+            nodes_listen: over
+                .nodes_listen
+                .or(self.nodes_listen)
+                .unwrap_or(SocketAddr::from(([0, 0, 0, 0], 9443))),
+            site_names,
+            import: over.import.or(self.import),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_goes_before_the_file() {
+        let file: ConfigFile = toml::from_str("listen = \"127.0.0.1:1\"\nsite_names = [\"a\"]").unwrap();
+        let over = ConfigFile { listen: Some(SocketAddr::from(([127, 0, 0, 1], 2))), ..ConfigFile::default() };
+        let config = file.under(over);
+        assert_eq!(config.listen.port(), 2);
+        assert_eq!(config.nodes_listen.port(), 9443);
+        assert_eq!(config.site_names, ["a"]);
+        assert!(toml::from_str::<ConfigFile>("lisen = 1").is_err());
+    }
+}

@@ -1,0 +1,262 @@
+//! The embedded engine: one SQLite file in WAL mode, `synchronous=FULL`. One thread writes; writes that wait share one
+//! transaction, each behind its own savepoint, so that one disk flush makes many of them durable. Readers have their
+//! own connections and never wait for the writer. Only the writer checkpoints, and `mmap_size` is never set
+//! (`facts/edge.md` 1.1, the WAL-reset fault).
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use futures_util::future::BoxFuture;
+use rusqlite::{
+    Connection, ErrorCode, OpenFlags,
+    types::{ToSqlOutput, ValueRef},
+};
+use tokio::sync::{Semaphore, mpsc};
+
+use super::{Cell, Engine, Param, ReadJob, Row, Sql, StoreError, WriteJob, migrate};
+
+/// Connections for reading: pages and lists; two cores are busy with fewer.
+const READERS: usize = 4;
+/// Writes that may wait; beyond it a writer waits to queue.
+const QUEUE: usize = 256;
+/// The most writes of one transaction, and the longest it may collect them.
+const GROUP: usize = 64;
+const GROUP_TIME: Duration = Duration::from_millis(20);
+/// The longest a reader waits for a connection, or a writer for a place in the queue.
+const WAIT: Duration = Duration::from_secs(10);
+/// Prepared statements kept by each connection; the code has fewer.
+const STATEMENTS: usize = 300;
+
+/// The engine.
+pub struct Sqlite {
+    writer: Mutex<Option<mpsc::Sender<WriteJob>>>,
+    thread: Mutex<Option<thread::JoinHandle<()>>>,
+    readers: Arc<Mutex<Vec<Connection>>>,
+    free: Arc<Semaphore>,
+}
+
+impl Sqlite {
+    /// Opens `file`, makes it if it is not there and brings its schema up to date.
+    pub fn open(file: &Path) -> Result<Self, StoreError> {
+        let open = |error: rusqlite::Error| StoreError::Open(format!("{}: {error}", file.display()));
+        let mut writer = Connection::open(file).map_err(open)?;
+        writer
+            .execute_batch(
+                "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON; \
+                 PRAGMA busy_timeout=10000; PRAGMA cache_size=-65536; PRAGMA wal_autocheckpoint=4000;",
+            )
+            .map_err(open)?;
+        writer.set_prepared_statement_cache_capacity(STATEMENTS);
+        migrate::bring_up_to_date(&mut writer)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let readers = (0..READERS)
+            .map(|_| {
+                let reader = Connection::open_with_flags(file, flags).map_err(open)?;
+                reader
+                    .execute_batch("PRAGMA busy_timeout=10000; PRAGMA cache_size=-16384;")
+                    .map_err(open)?;
+                reader.set_prepared_statement_cache_capacity(STATEMENTS);
+                Ok(reader)
+            })
+            .collect::<Result<Vec<_>, StoreError>>()?;
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        let thread = thread::Builder::new()
+            .name("store-writer".into())
+            .spawn(move || write_all(&writer, receiver))
+            .map_err(|error| StoreError::Open(error.to_string()))?;
+        Ok(Self {
+            writer: Mutex::new(Some(sender)),
+            thread: Mutex::new(Some(thread)),
+            readers: Arc::new(Mutex::new(readers)),
+            free: Arc::new(Semaphore::new(READERS)),
+        })
+    }
+}
+
+impl Engine for Sqlite {
+    fn read(&self, job: ReadJob) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            let place = tokio::time::timeout(WAIT, self.free.clone().acquire_owned())
+                .await
+                .map_err(|_| StoreError::Busy)?
+                .map_err(|_| StoreError::Closed)?;
+            let readers = self.readers.clone();
+            let read = move || {
+                let taken = readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+                let Some(connection) = taken else { return Err(StoreError::Closed) };
+                let result = connection.execute_batch("BEGIN").map_err(|e| failed("BEGIN", &e));
+                if result.is_ok() {
+                    let run = || (job.0)(&mut Statements(&connection));
+                    // A job that panics loses its own answer; the connection goes on.
+                    let _ = catch_unwind(AssertUnwindSafe(run));
+                    let _ = connection.execute_batch("ROLLBACK");
+                }
+                readers.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+                drop(place);
+                result
+            };
+            tokio::task::spawn_blocking(read).await.map_err(|_| StoreError::Closed)?
+        })
+    }
+
+    fn write(&self, job: WriteJob) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(async move {
+            let sender = self.writer.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            sender.ok_or(StoreError::Closed)?.send_timeout(job, WAIT).await.map_err(|error| match error {
+                mpsc::error::SendTimeoutError::Timeout(_) => StoreError::Busy,
+                mpsc::error::SendTimeoutError::Closed(_) => StoreError::Closed,
+            })
+        })
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(thread) = thread
+                && tokio::task::spawn_blocking(move || thread.join()).await.is_err()
+            {
+                tracing::error!("the store's writer did not end well");
+            }
+        })
+    }
+}
+
+/// The writer's thread: takes what waits, commits it together, tells each.
+fn write_all(connection: &Connection, mut jobs: mpsc::Receiver<WriteJob>) {
+    while let Some(first) = jobs.blocking_recv() {
+        let begun = Instant::now();
+        let mut ran = Vec::new();
+        if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
+            refuse(first, failed("BEGIN", &error));
+            continue;
+        }
+        let mut next = Some(first);
+        while let Some(job) = next.take() {
+            ran.extend(run(connection, job));
+            if ran.len() < GROUP && begun.elapsed() < GROUP_TIME {
+                next = jobs.try_recv().ok();
+            }
+        }
+        let commit = connection.execute_batch("COMMIT").map_err(|error| failed("COMMIT", &error));
+        if let Err(error) = &commit {
+            tracing::error!(%error, writes = ran.len(), "a commit failed: nothing of these writes is kept");
+            let _ = connection.execute_batch("ROLLBACK");
+        }
+        for finish in ran {
+            finish(commit.clone());
+        }
+    }
+    if let Err(error) = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {
+        tracing::warn!(%error, "the last checkpoint did not go through; the next start does it");
+    }
+}
+
+type Finish = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+
+/// A job whose transaction could not begin is run on nothing, so that its caller gets the engine's words.
+fn refuse(job: WriteJob, error: StoreError) {
+    struct Nothing(StoreError);
+    impl Sql for Nothing {
+        fn execute(&mut self, _: &str, _: &[Param<'_>]) -> Result<u64, StoreError> {
+            Err(self.0.clone())
+        }
+        fn query(&mut self, _: &str, _: &[Param<'_>]) -> Result<Vec<Row>, StoreError> {
+            Err(self.0.clone())
+        }
+    }
+    tracing::error!(%error, write = job.label, "a transaction could not begin");
+    let run = || (job.run)(&mut Nothing(error.clone()));
+    if let Ok(ran) = catch_unwind(AssertUnwindSafe(run)) {
+        (ran.finish)(Err(error));
+    }
+}
+
+fn run(connection: &Connection, job: WriteJob) -> Option<Finish> {
+    let savepoint = |sql: &str| {
+        connection.prepare_cached(sql).and_then(|mut s| s.execute([])).map_err(|e| failed(job.label, &e))
+    };
+    if let Err(error) = savepoint("SAVEPOINT job") {
+        tracing::error!(%error, write = job.label, "a savepoint could not be set");
+        return None;
+    }
+    let work = || (job.run)(&mut Statements(connection));
+    let outcome = catch_unwind(AssertUnwindSafe(work));
+    let keep = outcome.as_ref().is_ok_and(|ran| ran.keep);
+    let end = if keep { savepoint("RELEASE job") } else { savepoint("ROLLBACK TO job").and_then(|_| savepoint("RELEASE job")) };
+    match (outcome, end) {
+        (Ok(ran), Ok(_)) => Some(ran.finish),
+        (Ok(ran), Err(error)) => {
+            (ran.finish)(Err(error));
+            None
+        }
+        (Err(_), _) => {
+            tracing::error!(write = job.label, "a write failed in an unforeseen way and was undone");
+            None
+        }
+    }
+}
+
+/// Statements on one connection.
+pub(super) struct Statements<'a>(pub(super) &'a Connection);
+
+impl Sql for Statements<'_> {
+    fn execute(&mut self, sql: &str, params: &[Param<'_>]) -> Result<u64, StoreError> {
+        let error = |e: rusqlite::Error| failed(sql, &e);
+        let mut statement = self.0.prepare_cached(sql).map_err(error)?;
+        bind(&mut statement, params).map_err(error)?;
+        statement.raw_execute().map(|rows| rows as u64).map_err(error)
+    }
+
+    fn query(&mut self, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>, StoreError> {
+        let error = |e: rusqlite::Error| failed(sql, &e);
+        let mut statement = self.0.prepare_cached(sql).map_err(error)?;
+        bind(&mut statement, params).map_err(error)?;
+        let columns = statement.column_count();
+        let mut rows = statement.raw_query();
+        let mut answer = Vec::new();
+        while let Some(row) = rows.next().map_err(error)? {
+            let cells = (0..columns)
+                .map(|at| {
+                    Ok(match row.get_ref(at).map_err(error)? {
+                        ValueRef::Null => Cell::Null,
+                        ValueRef::Integer(value) => Cell::Int(value),
+                        ValueRef::Real(value) => Cell::Text(value.to_string()),
+                        ValueRef::Text(text) => Cell::Text(
+                            String::from_utf8(text.to_vec()).map_err(|e| StoreError::Read(e.to_string()))?,
+                        ),
+                        ValueRef::Blob(bytes) => Cell::Blob(bytes.to_vec()),
+                    })
+                })
+                .collect::<Result<Vec<_>, StoreError>>()?;
+            answer.push(Row(cells));
+        }
+        Ok(answer)
+    }
+}
+
+fn bind(statement: &mut rusqlite::CachedStatement<'_>, params: &[Param<'_>]) -> rusqlite::Result<()> {
+    for (at, param) in params.iter().enumerate() {
+        let value = match param {
+            Param::Null => ValueRef::Null,
+            Param::Int(value) => ValueRef::Integer(*value),
+            Param::Text(text) => ValueRef::Text(text.as_bytes()),
+            Param::Blob(bytes) => ValueRef::Blob(bytes),
+        };
+        statement.raw_bind_parameter(at + 1, ToSqlOutput::Borrowed(value))?;
+    }
+    Ok(())
+}
+
+fn failed(what: &str, error: &rusqlite::Error) -> StoreError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => StoreError::Full,
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy,
+        _ => StoreError::Sql { what: what.chars().take(80).collect(), why: error.to_string() },
+    }
+}
