@@ -6,6 +6,7 @@
 //! the one listener (`local_site`) is for the machine itself.
 
 pub mod cameras;
+pub mod cases;
 pub mod clock;
 pub mod config;
 pub mod uplink;
