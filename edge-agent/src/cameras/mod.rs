@@ -15,7 +15,7 @@ mod timeline;
 mod viewing;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
