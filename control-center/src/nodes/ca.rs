@@ -1,0 +1,464 @@
+//! The centre's own certificate authority: one P-256 key under `<data>/ca`, made at the first start, that signs the
+//! certificates of nodes and of the centre's two listeners.
+//!
+//! It owns the key and what is written in certificates. It never decides who may have one (that is `pairing`) and keeps
+//! no list of what it signed (that is the table `certificates`).
+
+use std::{
+    fs,
+    io::{self, Write},
+    net::IpAddr,
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use control_protocol::{Digest, HallId, NodeId, UtcMillis, enrolment::key_pin};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData,
+    SanType, SerialNumber,
+};
+use ring::rand::{SecureRandom, SystemRandom};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject};
+use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+
+const DAY_MS: i64 = 24 * 3600 * 1000;
+/// How long a node's certificate stands (design, section 8).
+pub const NODE_DAYS: i64 = 60;
+/// How long after its end a node may still renew its certificate (design, section 8).
+pub const RENEW_LATE_DAYS: i64 = 180;
+/// How long a listener's certificate stands.
+const SERVER_DAYS: i64 = 365;
+/// A listener's certificate is made anew at a start that finds less than this left.
+const SERVER_LEFT_DAYS: i64 = 90;
+/// The authority outlives every certificate it signs; changing it means pairing every node again.
+const CA_DAYS: i64 = 20 * 365;
+/// Certificates begin a day early, so that a hall whose clock is slow can use one at once.
+const EARLY_MS: i64 = DAY_MS;
+
+/// Why the authority cannot do what it is asked.
+#[derive(Debug, thiserror::Error)]
+pub enum CaError {
+    /// A file cannot be read or written.
+    #[error("{path}: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A certificate cannot be made, or a stored one cannot be read.
+    #[error("certificate: {0}")]
+    Certificate(#[from] rcgen::Error),
+    /// A stored file is not what it should be.
+    #[error(
+        "{path} does not hold {what}; restore it from a backup: making it anew would mean pairing every node again"
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What it should hold.
+        what: &'static str,
+    },
+    /// The signing request of a machine is unusable.
+    #[error(
+        "the certificate signing request is not usable: {0}; it must be PEM, signed by its own P-256 key"
+    )]
+    Request(String),
+    /// A name for a listener is neither a host name nor an address.
+    #[error("`{0}` is neither a host name nor an IP address")]
+    Name(String),
+    /// The system gave no randomness.
+    #[error("the system gave no random bytes")]
+    Random,
+}
+
+/// The authority.
+pub struct Ca {
+    folder: PathBuf,
+    issuer: Issuer<'static, KeyPair>,
+    pem: String,
+    der: CertificateDer<'static>,
+    pin: Digest,
+}
+
+/// A certificate signed for a node.
+#[derive(Debug, Clone)]
+pub struct NodeCertificate {
+    /// Its serial number, lower-case hexadecimal.
+    pub serial: String,
+    /// The certificate, PEM.
+    pub pem: String,
+    /// The first moment it stands, UTC.
+    pub not_before: UtcMillis,
+    /// The last moment it stands, UTC.
+    pub not_after: UtcMillis,
+}
+
+/// What a listener shows: its certificate followed by the authority's (so that a machine that knows only the pin finds
+/// the pinned key in it), and its key.
+pub struct ServerCertificate {
+    /// Leaf first.
+    pub chain: Vec<CertificateDer<'static>>,
+    /// The leaf's key.
+    pub key: PrivateKeyDer<'static>,
+}
+
+/// Whose certificate it is, read from one that the TLS layer has verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeIdentity {
+    /// The node.
+    pub node: NodeId,
+    /// Its hall.
+    pub hall: HallId,
+    /// The certificate's serial number, lower-case hexadecimal.
+    pub serial: String,
+    /// The last moment it stands, UTC.
+    pub not_after: UtcMillis,
+}
+
+impl Ca {
+    /// Opens the authority under `data`, making it at the first start. `now` dates what is made.
+    pub fn open(data: &Path, now: UtcMillis) -> Result<Self, CaError> {
+        let folder = data.join("ca");
+        fs::create_dir_all(&folder).map_err(|source| CaError::File { path: folder.clone(), source })?;
+        let key_path = folder.join("ca-key.pem");
+        let pem_path = folder.join("ca.pem");
+        let key = match read(&key_path)? {
+            Some(pem) => KeyPair::from_pem(&pem)
+                .map_err(|_| CaError::Damaged { path: key_path, what: "the authority's key" })?,
+            None => {
+                let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+                write_secret(&key_path, &key.serialize_pem())?;
+                key
+            }
+        };
+        let pin = key_pin(&key.subject_public_key_info());
+        let pem = match read(&pem_path)? {
+            Some(pem) => pem,
+            None => {
+                let pem = authority(now, &pin)?.self_signed(&key)?.pem();
+                write_secret(&pem_path, &pem)?;
+                pem
+            }
+        };
+        let damaged = || CaError::Damaged { path: pem_path.clone(), what: "the authority's certificate" };
+        let der = CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|_| damaged())?;
+        let (_, parsed) = X509Certificate::from_der(&der).map_err(|_| damaged())?;
+        if key_pin(parsed.public_key().raw) != pin {
+            return Err(damaged());
+        }
+        let issuer = Issuer::from_ca_cert_der(&der, key)?;
+        Ok(Self { folder, issuer, pem, der, pin })
+    }
+
+    /// The pin of the authority's key, which a technician gives to a machine with its pairing code.
+    pub fn pin(&self) -> Digest {
+        self.pin
+    }
+
+    /// The authority's certificate, PEM.
+    pub fn pem(&self) -> &str {
+        &self.pem
+    }
+
+    /// The authority's certificate, DER.
+    pub fn der(&self) -> &CertificateDer<'static> {
+        &self.der
+    }
+
+    /// Signs a certificate for `node` of `hall`. Only the request's key is taken; every name is the centre's choice.
+    pub fn sign_node(
+        &self,
+        node: &NodeId,
+        hall: &HallId,
+        csr_pem: &str,
+        now: UtcMillis,
+    ) -> Result<NodeCertificate, CaError> {
+        if csr_pem.len() > 16 * 1024 {
+            return Err(CaError::Request("it is too long".into()));
+        }
+        let request = CertificateSigningRequestParams::from_pem(csr_pem)
+            .map_err(|error| CaError::Request(error.to_string()))?;
+        if request.public_key.algorithm() != &PKCS_ECDSA_P256_SHA256 {
+            return Err(CaError::Request("its key is of another kind".into()));
+        }
+        let serial = new_serial()?;
+        let not_before = now.plus(-EARLY_MS);
+        let not_after = now.plus(NODE_DAYS * DAY_MS);
+        let mut params = CertificateParams::default();
+        params.serial_number = Some(SerialNumber::from_slice(&serial));
+        stands(&mut params, not_before, not_after);
+        params.distinguished_name = named(node.as_str());
+        params.subject_alt_names =
+            vec![SanType::URI(format!("hallwatch://node/{node}/hall/{hall}").try_into()?)];
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        params.use_authority_key_identifier_extension = true;
+        let certificate = params.signed_by(&request.public_key, &self.issuer)?;
+        Ok(NodeCertificate {
+            serial: data_encoding::HEXLOWER.encode(&serial),
+            pem: certificate.pem(),
+            not_before,
+            not_after,
+        })
+    }
+
+    /// The certificate of the people's site for `names` (host names and IP addresses).
+    pub fn site_certificate(&self, names: &[String], now: UtcMillis) -> Result<ServerCertificate, CaError> {
+        self.server_certificate("site", names, now)
+    }
+
+    /// The certificate of the node listener for `names`.
+    pub fn nodes_certificate(&self, names: &[String], now: UtcMillis) -> Result<ServerCertificate, CaError> {
+        self.server_certificate("nodes", names, now)
+    }
+
+    /// The kept certificate of the listener `which`, or a new one when its names differ or its end is near.
+    fn server_certificate(
+        &self,
+        which: &str,
+        names: &[String],
+        now: UtcMillis,
+    ) -> Result<ServerCertificate, CaError> {
+        let key_path = self.folder.join(format!("{which}-key.pem"));
+        let pem_path = self.folder.join(format!("{which}.pem"));
+        let mut wanted = Vec::new();
+        for name in names {
+            let san = san(name)?;
+            if !wanted.contains(&san) {
+                wanted.push(san);
+            }
+        }
+        if let (Some(key), Some(pem)) = (read(&key_path)?, read(&pem_path)?)
+            && let Ok(key) = KeyPair::from_pem(&key)
+            && let Ok(leaf) = CertificateDer::from_pem_slice(pem.as_bytes())
+            && self.still_good(&leaf, &key, &wanted, now)
+        {
+            return Ok(self.shown(leaf, &key));
+        }
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+        let mut params = CertificateParams::default();
+        params.serial_number = Some(SerialNumber::from_slice(&new_serial()?));
+        stands(&mut params, now.plus(-EARLY_MS), now.plus(SERVER_DAYS * DAY_MS));
+        params.distinguished_name = named(&format!("Hallwatch {which}"));
+        params.subject_alt_names = wanted;
+        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        params.use_authority_key_identifier_extension = true;
+        let certificate = params.signed_by(&key, &self.issuer)?;
+        write_secret(&key_path, &key.serialize_pem())?;
+        write_secret(&pem_path, &certificate.pem())?;
+        Ok(self.shown(certificate.der().clone(), &key))
+    }
+
+    fn shown(&self, leaf: CertificateDer<'static>, key: &KeyPair) -> ServerCertificate {
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        ServerCertificate { chain: vec![leaf, self.der.clone()], key }
+    }
+
+    fn still_good(
+        &self,
+        leaf: &CertificateDer<'_>,
+        key: &KeyPair,
+        wanted: &[SanType],
+        now: UtcMillis,
+    ) -> bool {
+        let Ok((_, parsed)) = X509Certificate::from_der(leaf) else { return false };
+        let Ok((_, authority)) = X509Certificate::from_der(&self.der) else { return false };
+        let seconds = now.0 / 1000;
+        let left = parsed.validity().not_after.timestamp() - seconds;
+        let mut names: Vec<String> = match parsed.subject_alternative_name() {
+            Ok(Some(san)) => san.value.general_names.iter().map(name_text).collect(),
+            _ => return false,
+        };
+        let mut expected: Vec<String> = wanted.iter().map(san_text).collect();
+        names.sort();
+        expected.sort();
+        left > SERVER_LEFT_DAYS * DAY_MS / 1000
+            && parsed.validity().not_before.timestamp() <= seconds
+            && parsed.verify_signature(Some(authority.public_key())).is_ok()
+            && parsed.public_key().raw == key.subject_public_key_info()
+            && names == expected
+    }
+}
+
+impl NodeIdentity {
+    /// Reads the identity of a node's certificate; `None` for a certificate that is not a node's.
+    pub fn read(certificate: &CertificateDer<'_>) -> Option<Self> {
+        let (_, parsed) = X509Certificate::from_der(certificate).ok()?;
+        let names = parsed.subject_alternative_name().ok()??;
+        let [GeneralName::URI(uri)] = names.value.general_names[..] else { return None };
+        let (node, hall) = uri.strip_prefix("hallwatch://node/")?.split_once("/hall/")?;
+        Some(Self {
+            node: node.parse().ok()?,
+            hall: hall.parse().ok()?,
+            serial: data_encoding::HEXLOWER.encode(parsed.raw_serial()),
+            not_after: UtcMillis(parsed.validity().not_after.timestamp().saturating_mul(1000)),
+        })
+    }
+}
+
+fn authority(now: UtcMillis, pin: &Digest) -> Result<CertificateParams, CaError> {
+    let mut params = CertificateParams::default();
+    params.serial_number = Some(SerialNumber::from_slice(&new_serial()?));
+    stands(&mut params, now.plus(-EARLY_MS), now.plus(CA_DAYS * DAY_MS));
+    // The pin in the name tells two centres' authorities apart in a browser's list.
+    params.distinguished_name = named(&format!("Hallwatch centre {}", &pin.to_string()[..12]));
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    Ok(params)
+}
+
+fn named(name: &str) -> DistinguishedName {
+    let mut distinguished = DistinguishedName::new();
+    distinguished.push(DnType::CommonName, name);
+    distinguished
+}
+
+/// Sixteen bytes: 126 random bits, positive and never with a leading zero (RFC 5280, section 4.1.2.2), so that DER
+/// carries exactly these bytes.
+fn new_serial() -> Result<[u8; 16], CaError> {
+    let mut serial = [0; 16];
+    SystemRandom::new().fill(&mut serial).map_err(|_| CaError::Random)?;
+    serial[0] = serial[0] & 0x3F | 0x40;
+    Ok(serial)
+}
+
+fn stands(params: &mut CertificateParams, from: UtcMillis, to: UtcMillis) {
+    let since_1970 = |at: UtcMillis| Duration::from_secs(u64::try_from(at.0 / 1000).unwrap_or(0));
+    let origin = rcgen::date_time_ymd(1970, 1, 1);
+    params.not_before = origin + since_1970(from);
+    params.not_after = origin + since_1970(to);
+}
+
+fn san(name: &str) -> Result<SanType, CaError> {
+    if let Ok(address) = name.parse::<IpAddr>() {
+        return Ok(SanType::IpAddress(address));
+    }
+    let plain = !name.is_empty()
+        && name.len() <= 253
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'));
+    if !plain {
+        return Err(CaError::Name(name.chars().take(80).collect()));
+    }
+    name.to_owned().try_into().map(SanType::DnsName).map_err(|_| CaError::Name(name.to_owned()))
+}
+
+fn san_text(san: &SanType) -> String {
+    match san {
+        SanType::DnsName(name) => name.as_str().to_owned(),
+        SanType::IpAddress(address) => address.to_string(),
+        other => format!("{other:?}"),
+    }
+}
+
+fn name_text(name: &GeneralName<'_>) -> String {
+    match name {
+        GeneralName::DNSName(name) => (*name).to_owned(),
+        GeneralName::IPAddress(bytes) => {
+            if let Ok(four) = <[u8; 4]>::try_from(*bytes) {
+                IpAddr::from(four).to_string()
+            } else if let Ok(sixteen) = <[u8; 16]>::try_from(*bytes) {
+                IpAddr::from(sixteen).to_string()
+            } else {
+                "not an address".to_owned()
+            }
+        }
+        other => format!("{other:?}"),
+    }
+}
+
+fn read(path: &Path) -> Result<Option<String>, CaError> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(CaError::File { path: path.to_owned(), source }),
+    }
+}
+
+/// Writes `text` for the owner's eyes alone, whole or not at all.
+fn write_secret(path: &Path, text: &str) -> Result<(), CaError> {
+    let file_error = |source| CaError::File { path: path.to_owned(), source };
+    let fresh = path.with_extension("new");
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&fresh)
+        .map_err(file_error)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(file_error)?;
+    fs::rename(&fresh, path).map_err(file_error)?;
+    if let Some(folder) = path.parent() {
+        fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(file_error)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    const NOW: UtcMillis = UtcMillis(1_795_000_000_000);
+
+    pub(crate) fn csr() -> String {
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
+        CertificateParams::default().serialize_request(&key).unwrap().pem().unwrap()
+    }
+
+    #[test]
+    fn it_is_made_once_and_kept_secret() {
+        let data = tempfile::tempdir().unwrap();
+        let first = Ca::open(data.path(), NOW).unwrap();
+        let again = Ca::open(data.path(), NOW.plus(DAY_MS)).unwrap();
+        assert_eq!(first.pin(), again.pin());
+        assert_eq!(first.der(), again.der());
+        let mode = fs::metadata(data.path().join("ca/ca-key.pem")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let (_, parsed) = X509Certificate::from_der(first.der()).unwrap();
+        assert_eq!(key_pin(parsed.public_key().raw), first.pin());
+    }
+
+    #[test]
+    fn a_damaged_key_is_said_and_not_replaced() {
+        let data = tempfile::tempdir().unwrap();
+        Ca::open(data.path(), NOW).unwrap();
+        fs::write(data.path().join("ca/ca-key.pem"), "nonsense").unwrap();
+        assert!(matches!(Ca::open(data.path(), NOW), Err(CaError::Damaged { .. })));
+    }
+
+    #[test]
+    fn a_node_gets_the_names_the_centre_chose() {
+        let data = tempfile::tempdir().unwrap();
+        let ca = Ca::open(data.path(), NOW).unwrap();
+        let node = "hall-450103-01".parse().unwrap();
+        let hall = "450103-01".parse().unwrap();
+        let signed = ca.sign_node(&node, &hall, &csr(), NOW).unwrap();
+        let der = CertificateDer::from_pem_slice(signed.pem.as_bytes()).unwrap();
+        let identity = NodeIdentity::read(&der).unwrap();
+        assert_eq!((&identity.node, &identity.hall), (&node, &hall));
+        assert_eq!(identity.serial, signed.serial);
+        assert_eq!(identity.not_after.0 / 1000, signed.not_after.0 / 1000);
+        assert_eq!(signed.not_after.0 - NOW.0, NODE_DAYS * DAY_MS);
+        assert!(matches!(ca.sign_node(&node, &hall, "no request", NOW), Err(CaError::Request(_))));
+    }
+
+    #[test]
+    fn a_listener_keeps_its_certificate_until_its_names_or_its_end_change() {
+        let data = tempfile::tempdir().unwrap();
+        let ca = Ca::open(data.path(), NOW).unwrap();
+        let names = ["centre.example".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
+        let first = ca.site_certificate(&names, NOW).unwrap();
+        assert_eq!(first.chain[0], ca.site_certificate(&names, NOW).unwrap().chain[0]);
+        assert_ne!(first.chain[0], ca.nodes_certificate(&names, NOW).unwrap().chain[0]);
+        let late = NOW.plus(300 * DAY_MS);
+        assert_ne!(first.chain[0], ca.site_certificate(&names, late).unwrap().chain[0]);
+        let kept = ca.site_certificate(&names, late).unwrap();
+        assert_ne!(kept.chain[0], ca.site_certificate(&names[..2], late).unwrap().chain[0]);
+        assert!(matches!(ca.site_certificate(&["a b".into()], NOW), Err(CaError::Name(_))));
+        assert!(NodeIdentity::read(&first.chain[0]).is_none());
+    }
+}

@@ -1,0 +1,70 @@
+//! Which certificates stand. The table is the truth; a copy of it in memory answers at each handshake and request, read
+//! anew every few seconds (the command line may revoke too) and at once after a change made here.
+
+use std::{
+    collections::HashMap,
+    sync::{PoisonError, RwLock},
+};
+
+use control_protocol::{HallId, NodeId, UtcMillis};
+
+use super::ca::NodeCertificate;
+use crate::{
+    params,
+    store::{Sql, Store, StoreError},
+};
+
+/// How a certificate stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Signed here and not revoked.
+    Good,
+    /// Revoked.
+    Revoked,
+    /// This centre has no record of it: it was signed before a backup was restored, or is forged.
+    Unknown,
+}
+
+/// The copy in memory: serial number → whether it is revoked.
+#[derive(Default)]
+pub struct Certificates(RwLock<HashMap<String, bool>>);
+
+impl Certificates {
+    /// How the certificate with this serial number stands.
+    pub fn standing(&self, serial: &str) -> Standing {
+        match self.0.read().unwrap_or_else(PoisonError::into_inner).get(serial) {
+            Some(false) => Standing::Good,
+            Some(true) => Standing::Revoked,
+            None => Standing::Unknown,
+        }
+    }
+
+    /// Reads the table anew.
+    pub async fn load(&self, store: &Store) -> Result<(), StoreError> {
+        let map = store
+            .read(|sql| {
+                let rows = sql.query("SELECT serial, revoked_at IS NOT NULL FROM certificates", params![])?;
+                rows.iter()
+                    .map(|row| Ok((row.get::<String>(0)?, row.get::<bool>(1)?)))
+                    .collect::<Result<HashMap<_, _>, StoreError>>()
+            })
+            .await?;
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = map;
+        Ok(())
+    }
+}
+
+/// Writes down a certificate that was signed.
+pub(super) fn insert(
+    sql: &mut dyn Sql,
+    node: &NodeId,
+    hall: &HallId,
+    signed: &NodeCertificate,
+    now: UtcMillis,
+) -> Result<(), StoreError> {
+    sql.execute(
+        "INSERT INTO certificates (serial, node, hall, issued_at, expires_at) VALUES ($1, $2, $3, $4, $5)",
+        params![signed.serial, node, hall, now, signed.not_after],
+    )?;
+    Ok(())
+}

@@ -1,0 +1,487 @@
+//! The node listener: TLS with the centre's own certificate, a client certificate of the centre's own CA on every route
+//! but enrolment, and the five routes of the node contract. What is wrong is told in plain words, because the person who
+//! reads them stands in a hall with a phone.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::{
+    Extension, Json, Router,
+    extract::{
+        DefaultBodyLimit, FromRequestParts, Path, Request, State, WebSocketUpgrade, rejection::JsonRejection,
+    },
+    middleware::Next,
+    response::{IntoResponse, Response},
+    routing::{any, get, post},
+};
+use bytes::Bytes;
+use control_protocol::{
+    LeaseId, UtcMillis,
+    channel::{COMMANDS_PATH, MAX_TEXT, MEDIA_PATH},
+    enrolment::{ENROL_PATH, EnrolRequest, Enrolled, RENEW_PATH, RenewRequest},
+    frame,
+    intake::{Answer, MAX_POST_BYTES, PATH as EVENTS_PATH},
+};
+use http::{StatusCode, request::Parts};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, RootCertStore, SignatureScheme,
+    client::danger::HandshakeSignatureValid,
+    pki_types::{CertificateDer, UnixTime},
+    server::{
+        NoServerSessionStorage, ServerConfig, WebPkiClientVerifier,
+        danger::{ClientCertVerified, ClientCertVerifier},
+    },
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    CaError, NodeIdentity, Nodes, Standing,
+    ca::RENEW_LATE_DAYS,
+    certificates, channel, intake, media,
+    pairing::{self, PairingError},
+};
+use crate::{
+    params,
+    site::problem::Problem,
+    store::{Sql, StoreError},
+};
+
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// A request's head, and the longest that a kept connection stays quiet.
+const HEADERS: Duration = Duration::from_secs(30);
+/// A request with its body and answer; sockets are beyond it once they are open.
+const REQUEST: Duration = Duration::from_secs(60);
+/// Connections at a time: a region's halls with all their cameras, four times over.
+const CONNECTIONS: usize = 8192;
+/// Batches worked on at a time; each holds up to a few megabytes.
+const BATCHES: usize = 32;
+/// How often it is looked whether certificates were revoked elsewhere, by the command line.
+const REVOCATIONS: Duration = Duration::from_secs(4);
+const STOPPING: Duration = Duration::from_secs(4);
+
+/// Why the listener does not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The authority.
+    #[error(transparent)]
+    Ca(#[from] CaError),
+    /// The TLS layer.
+    #[error("TLS: {0}")]
+    Tls(#[from] rustls::Error),
+    /// The verifier of nodes' certificates cannot be made.
+    #[error("the verifier of nodes' certificates cannot be made: {0}")]
+    Verifier(String),
+}
+
+/// Serves nodes on `listener` under `names` (host names and addresses that nodes dial) until `stop`.
+pub async fn serve(
+    nodes: Nodes,
+    listener: TcpListener,
+    names: &[String],
+    stop: CancellationToken,
+) -> Result<(), ServeError> {
+    let acceptor = TlsAcceptor::from(Arc::new(tls(&nodes, names)?));
+    let tracker = TaskTracker::new();
+    let router = router(nodes.clone(), stop.clone(), tracker.clone());
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    tracker.spawn(watch_revocations(nodes.clone(), stop.clone()));
+    tracing::info!(address = ?listener.local_addr().ok(), pin = %nodes.pin(), "nodes are served");
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        let (stream, address) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of file descriptors, most likely: what is open goes on, and a place will come free.
+                tracing::warn!(%error, "a node's connection cannot be accepted");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let Ok(place) = places.clone().try_acquire_owned() else {
+            tracing::warn!(%address, "too many connections on the node listener; this one is closed");
+            continue;
+        };
+        let (acceptor, router, stop) = (acceptor.clone(), router.clone(), stop.clone());
+        tracker.spawn(connection(acceptor, router, stream, address, place, stop));
+    }
+    tracker.close();
+    if tokio::time::timeout(STOPPING, tracker.wait()).await.is_err() {
+        tracing::warn!("some connections of nodes did not end in time");
+    }
+    Ok(())
+}
+
+/// Who is at the other end of a connection.
+#[derive(Clone)]
+struct Peer {
+    address: SocketAddr,
+    identity: Option<NodeIdentity>,
+}
+
+async fn connection(
+    acceptor: TlsAcceptor,
+    router: Router,
+    stream: TcpStream,
+    address: SocketAddr,
+    place: OwnedSemaphorePermit,
+    stop: CancellationToken,
+) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%address, %error, "no TCP_NODELAY");
+    }
+    let shaken = tokio::select! {
+        () = stop.cancelled() => return,
+        shaken = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)) => shaken,
+    };
+    let stream = match shaken {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            tracing::warn!(%address, %error, "a TLS handshake on the node listener failed");
+            return;
+        }
+        Err(_) => {
+            tracing::warn!(%address, "a TLS handshake on the node listener took too long");
+            return;
+        }
+    };
+    let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+    let identity = certificate.and_then(NodeIdentity::read);
+    let service = router.layer(Extension(Peer { address, identity }));
+    let mut served = std::pin::pin!(
+        hyper::server::conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADERS)
+            .max_buf_size(64 * 1024)
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
+            .with_upgrades()
+    );
+    let ended = tokio::select! {
+        ended = &mut served => ended,
+        () = stop.cancelled() => {
+            served.as_mut().graceful_shutdown();
+            served.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%address, %error, "a node's connection ended");
+    }
+    drop(place);
+}
+
+fn tls(nodes: &Nodes, names: &[String]) -> Result<ServerConfig, ServeError> {
+    let shown = nodes.ca().nodes_certificate(names, nodes.now())?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut roots = RootCertStore::empty();
+    roots.add(nodes.ca().der().clone())?;
+    let inner = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+        .allow_unauthenticated()
+        .build()
+        .map_err(|error| ServeError::Verifier(error.to_string()))?;
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_client_cert_verifier(Arc::new(NodeVerifier { inner, nodes: nodes.clone() }))
+        .with_single_cert(shown.chain, shown.key)?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    // A resumed session would pass by the verifier, and with it a revocation.
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    Ok(config)
+}
+
+/// Verifies against the centre's own CA; turns away what is revoked or was never recorded; lets a certificate in that
+/// ended at most 180 days ago, which is then good for renewal alone (halls can be dark for months).
+struct NodeVerifier {
+    inner: Arc<dyn ClientCertVerifier>,
+    nodes: Nodes,
+}
+
+impl std::fmt::Debug for NodeVerifier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("NodeVerifier")
+    }
+}
+
+impl ClientCertVerifier for NodeVerifier {
+    fn client_auth_mandatory(&self) -> bool {
+        false
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.inner.root_hint_subjects()
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        let identity = NodeIdentity::read(end_entity).ok_or(CertificateError::BadEncoding)?;
+        let end = u64::try_from(identity.not_after.0 / 1000).unwrap_or(0);
+        let late = now.as_secs().saturating_sub(end);
+        let judged_at = if late > 0 && late <= RENEW_LATE_DAYS as u64 * 24 * 3600 {
+            UnixTime::since_unix_epoch(Duration::from_secs(end.saturating_sub(1)))
+        } else {
+            now
+        };
+        let verified = self.inner.verify_client_cert(end_entity, intermediates, judged_at)?;
+        match self.nodes.certificates().standing(&identity.serial) {
+            Standing::Good => Ok(verified),
+            Standing::Revoked => Err(CertificateError::Revoked.into()),
+            Standing::Unknown => Err(CertificateError::ApplicationVerificationFailure.into()),
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.inner.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
+    }
+}
+
+async fn watch_revocations(nodes: Nodes, stop: CancellationToken) {
+    let mut every = tokio::time::interval(REVOCATIONS);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = every.tick() => {}
+        }
+        match nodes.certificates().load(nodes.store()).await {
+            Ok(()) => nodes.cut_off_revoked(),
+            Err(error) => tracing::warn!(%error, "revocations cannot be read; those known stand"),
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Listener {
+    nodes: Nodes,
+    stop: CancellationToken,
+    tracker: TaskTracker,
+    batches: Arc<Semaphore>,
+}
+
+fn router(nodes: Nodes, stop: CancellationToken, tracker: TaskTracker) -> Router {
+    let state = Listener { nodes, stop, tracker, batches: Arc::new(Semaphore::new(BATCHES)) };
+    let small = DefaultBodyLimit::max(64 * 1024);
+    Router::new()
+        .route(ENROL_PATH, post(enrol).layer(small))
+        .route(RENEW_PATH, post(renew).layer(small))
+        .route(EVENTS_PATH, get(mark).post(events).layer(DefaultBodyLimit::max(MAX_POST_BYTES)))
+        .route(COMMANDS_PATH, any(commands))
+        .route(&format!("{MEDIA_PATH}/{{lease}}"), any(stream))
+        .fallback(|| async { Problem::not_found("this is the listener for nodes; it has no such route") })
+        .layer(axum::middleware::from_fn(in_time))
+        .with_state(state)
+}
+
+async fn in_time(request: Request, next: Next) -> Response {
+    match tokio::time::timeout(REQUEST, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => busy("the request took too long").into_response(),
+    }
+}
+
+fn busy(detail: &str) -> Problem {
+    let mut problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail);
+    problem.retry_after = Some(1);
+    problem
+}
+
+/// A node with a certificate that stands, end included.
+struct Known(NodeIdentity);
+
+impl FromRequestParts<Listener> for Known {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, listener: &Listener) -> Result<Self, Problem> {
+        let Late(identity) = Late::from_request_parts(parts, listener).await?;
+        if identity.not_after < listener.nodes.now() {
+            return Err(Problem::forbidden(format!(
+                "the certificate of this node ended {}: renew it first (POST {RENEW_PATH})",
+                identity.not_after
+            )));
+        }
+        Ok(Self(identity))
+    }
+}
+
+/// A node whose certificate stands or has ended not too long ago.
+struct Late(NodeIdentity);
+
+impl FromRequestParts<Listener> for Late {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, listener: &Listener) -> Result<Self, Problem> {
+        let peer = parts.extensions.get::<Peer>().and_then(|peer| peer.identity.clone());
+        let identity = peer.ok_or_else(|| {
+            Problem::new(
+                StatusCode::UNAUTHORIZED,
+                "this route takes only nodes with a certificate of this centre: pair the machine first",
+            )
+        })?;
+        match listener.nodes.certificates().standing(&identity.serial) {
+            Standing::Good => Ok(Self(identity)),
+            Standing::Revoked => Err(Problem::forbidden(
+                "the certificate of this node has been revoked: pair the machine anew with a new pairing code",
+            )),
+            Standing::Unknown => Err(Problem::forbidden(
+                "this centre has no record of the node's certificate: pair the machine anew with a new pairing code",
+            )),
+        }
+    }
+}
+
+impl From<PairingError> for Problem {
+    fn from(error: PairingError) -> Self {
+        let words = error.to_string();
+        match error {
+            PairingError::NotValid => Self::forbidden(words).named("urn:hallwatch:problem:pairing-code"),
+            PairingError::OtherHall(_) => Self::forbidden(words).named("urn:hallwatch:problem:other-hall"),
+            PairingError::UnknownHall(_) => {
+                Self::not_found(words).named("urn:hallwatch:problem:unknown-hall")
+            }
+            PairingError::TooManyTries(seconds) => {
+                let mut problem = Self::new(StatusCode::TOO_MANY_REQUESTS, words);
+                problem.retry_after = u64::try_from(seconds).ok();
+                problem
+            }
+            PairingError::Ca(CaError::Request(_)) => Self::bad_request(words),
+            PairingError::Ca(error) => {
+                tracing::error!(%error, "the authority failed");
+                Self::new(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "the centre's authority failed: its log says why",
+                )
+            }
+            PairingError::Store(error) => error.into(),
+        }
+    }
+}
+
+async fn enrol(
+    State(listener): State<Listener>,
+    Extension(peer): Extension<Peer>,
+    request: Result<Json<EnrolRequest>, JsonRejection>,
+) -> Result<Json<Enrolled>, Problem> {
+    let Json(request) = request.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let nodes = &listener.nodes;
+    let address = peer.address.ip().to_canonical();
+    Ok(Json(pairing::enrol(nodes, request, address, nodes.now()).await?))
+}
+
+async fn renew(
+    State(listener): State<Listener>,
+    Late(identity): Late,
+    request: Result<Json<RenewRequest>, JsonRejection>,
+) -> Result<Json<Enrolled>, Problem> {
+    let Json(request) = request.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let nodes = &listener.nodes;
+    let now: UtcMillis = nodes.now();
+    let NodeIdentity { node, hall, serial, .. } = identity;
+    let signed = nodes.ca().sign_node(&node, &hall, &request.csr_pem, now).map_err(PairingError::from)?;
+    let certificate_pem = signed.pem.clone();
+    let (of_node, of_hall) = (node.clone(), hall.clone());
+    nodes
+        .store()
+        .write("renewal", move |tx| {
+            // Checked again where it cannot change: a node revoked a moment ago renews nothing.
+            let stands = tx.query_one(
+                "SELECT 1 FROM certificates WHERE serial = $1 AND revoked_at IS NULL",
+                params![serial],
+            )?;
+            if stands.is_none() {
+                return Err(PairingError::NotValid);
+            }
+            certificates::insert(tx, &of_node, &of_hall, &signed, now)?;
+            Ok(())
+        })
+        .await?;
+    nodes.certificates().load(nodes.store()).await?;
+    tracing::info!(%node, "a node's certificate was renewed");
+    Ok(Json(Enrolled { node, hall, certificate_pem, ca_pem: nodes.ca().pem().to_owned() }))
+}
+
+async fn mark(State(listener): State<Listener>, Known(identity): Known) -> Result<Json<Answer>, Problem> {
+    Ok(Json(intake::mark(&listener.nodes, &identity).await?))
+}
+
+async fn events(
+    State(listener): State<Listener>,
+    Known(identity): Known,
+    batch: Bytes,
+) -> Result<Json<Answer>, Problem> {
+    let Ok(_place) = listener.batches.try_acquire() else {
+        return Err(busy("the centre takes other nodes' events just now"));
+    };
+    match intake::take(&listener.nodes, &identity, batch).await {
+        Ok(answer) => Ok(Json(answer)),
+        Err(intake::IntakeError::Batch(error)) => {
+            tracing::warn!(node = %identity.node, %error, "a batch was refused");
+            Err(Problem::bad_request(error.to_string()))
+        }
+        Err(intake::IntakeError::Store(error)) => Err(error.into()),
+        Err(intake::IntakeError::Stopping) => Err(StoreError::Closed.into()),
+    }
+}
+
+async fn commands(
+    State(listener): State<Listener>,
+    Known(identity): Known,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    let Listener { nodes, stop, tracker, .. } = listener;
+    upgrade
+        .max_message_size(MAX_TEXT)
+        .max_frame_size(MAX_TEXT)
+        .read_buffer_size(8 * 1024)
+        .write_buffer_size(0)
+        .max_write_buffer_size(4 * MAX_TEXT)
+        .on_upgrade(move |socket| tracker.track_future(channel::run(nodes, identity, socket, stop)))
+}
+
+async fn stream(
+    State(listener): State<Listener>,
+    Known(identity): Known,
+    Path(lease): Path<String>,
+    upgrade: WebSocketUpgrade,
+) -> Result<Response, Problem> {
+    const MESSAGE: usize = frame::HEADER + frame::MAX_PAYLOAD;
+    let gone = || Problem::not_found("this lease does not stand any more: nobody waits for its stream");
+    let lease: LeaseId = lease.parse().map_err(|_| gone())?;
+    let Listener { nodes, stop, tracker, .. } = listener;
+    let entry = nodes.leases().find(&lease, &identity.hall).ok_or_else(gone)?;
+    Ok(upgrade
+        .max_message_size(MESSAGE)
+        .max_frame_size(MESSAGE)
+        .read_buffer_size(64 * 1024)
+        .write_buffer_size(0)
+        .on_upgrade(move |socket| tracker.track_future(media::run(nodes, lease, entry, socket, stop))))
+}
