@@ -9,6 +9,7 @@ pub mod cameras;
 pub mod cases;
 pub mod clock;
 pub mod config;
+pub mod journal;
 pub mod uplink;
 pub mod vault;
 
