@@ -17,6 +17,7 @@
 //! * `simulator` (feature `simulator`): the far end of every protocol, with faults.
 
 pub mod attendance;
+pub mod camera;
 pub mod clock;
 pub mod counter;
 mod outlet;
