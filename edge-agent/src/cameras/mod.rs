@@ -31,7 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::{
     figures::Figures,
-    source::{Retry, Source},
+    source::Source,
     stills::Stills,
     stream::{Puller, Stream},
 };
@@ -55,8 +55,6 @@ pub struct Setup {
 pub struct Surroundings {
     /// Time.
     pub clock: Arc<dyn Clock>,
-    /// A new retry policy for one stream.
-    pub retry: fn() -> Box<dyn Retry>,
     /// A random number from 0 to 1.
     pub jitter: fn() -> f64,
     /// Where `camera.up` and `camera.down` go.
@@ -147,7 +145,6 @@ pub fn start(
             let puller = Puller {
                 stream: stream.clone(),
                 source,
-                retry: (surroundings.retry)(),
                 clock: surroundings.clock.clone(),
                 jitter: surroundings.jitter,
                 always: first && video.keep_sub,

@@ -1,136 +1,29 @@
-//! Where a camera's access units come from: a trait, so that everything above it is tested without a camera, and the
-//! words for how a pull ends.
+//! Where a camera's access units come from: a trait, so that everything above it is tested without a camera; the RTSP
+//! source; and the words for how a pull ends.
 
-use std::{future::Future, pin::Pin, time::Duration};
+use std::{future::Future, pin::Pin, sync::Arc};
 
-use bytes::Bytes;
-use device_drivers::clock::Mono;
+use control_protocol::CameraId;
+use device_drivers::{
+    camera::{CameraItem, CameraSource, Failure, PullEnd, PullTimeouts, Transport, pull},
+    clock::MonotonicClock,
+};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
-/// Codec and size of what is pulled.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Video {
-    /// As in RFC 6381, such as `avc1.4d401f`.
-    pub codec: String,
-    /// The configuration record (avcC, hvcC).
-    pub record: Bytes,
-    /// Width in pixels.
-    pub width: u32,
-    /// Height in pixels.
-    pub height: u32,
-    /// Frames are shown in another order than they come.
-    pub b_frames: bool,
-}
-
-/// One access unit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Unit {
-    /// A decoder can start here.
-    pub key: bool,
-    /// Presentation time in microseconds, from an origin of the session's own.
-    pub pts_us: i64,
-    /// When it arrived.
-    pub arrived: Mono,
-    /// AVCC, 4-byte lengths.
-    pub bytes: Bytes,
-    /// What came before does not lead to it.
-    pub discontinuity: bool,
-}
-
-/// What a pull brings.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Item {
-    /// Before the first unit and at each change.
-    Video(Video),
-    /// One access unit; the first of a session is a key frame.
-    Unit(Unit),
-}
-
-/// How far a pull came before it ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Stage {
-    /// No connection.
-    Connect,
-    /// User or password refused.
-    Unauthorized,
-    /// The camera has no such stream.
-    NoStream,
-    /// It does not say what it sends, or not so that it can be understood.
-    Describe,
-    /// It refuses to send.
-    Setup,
-    /// It sends nothing.
-    FirstFrame,
-    /// It stopped sending, with the connection open.
-    FrameTimeout,
-    /// The connection broke or was closed while frames came.
-    Stream,
-    /// It sends nothing that this program can carry.
-    Unsupported,
-    /// Ended from here.
-    Cancelled,
-}
-
-impl Stage {
-    /// Its name in metrics.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Connect => "connect",
-            Self::Unauthorized => "unauthorized",
-            Self::NoStream => "no_stream",
-            Self::Describe => "describe",
-            Self::Setup => "setup",
-            Self::FirstFrame => "first_frame",
-            Self::FrameTimeout => "frame_timeout",
-            Self::Stream => "stream",
-            Self::Unsupported => "unsupported",
-            Self::Cancelled => "cancelled",
-        }
-    }
-}
-
-/// How a pull ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct End {
-    /// How far it came.
-    pub stage: Stage,
-    /// What the camera or the system said; no credential is ever part of it.
-    pub detail: String,
-}
-
-impl End {
-    /// Why there is no picture, in plain words with what to do where that is known.
-    pub fn why(&self) -> String {
-        let detail = self.detail.trim();
-        let with =
-            |words: &str| if detail.is_empty() { words.to_owned() } else { format!("{words} ({detail})") };
-        match self.stage {
-            Stage::Connect => with("the camera cannot be reached"),
-            Stage::Unauthorized => {
-                "the camera refuses the user name or the password: set the right one; tried again every minute".into()
-            }
-            Stage::NoStream => with("the camera has no stream at this URL: check its path"),
-            Stage::Describe => with("the camera does not describe its stream"),
-            Stage::Setup => with("the camera refuses to start its stream"),
-            Stage::FirstFrame => with("the camera accepts the connection but sends no picture"),
-            Stage::FrameTimeout => with("the camera stopped sending pictures"),
-            Stage::Stream => with("the connection to the camera broke"),
-            Stage::Unsupported => with("the camera sends no H.264 or H.265 video"),
-            Stage::Cancelled => with("the pull was ended here"),
-        }
-    }
-}
+use super::Setup;
+use crate::config;
 
 /// A future that a trait object can give.
-pub type Pulling<'a> = Pin<Box<dyn Future<Output = End> + Send + 'a>>;
+pub type Pulling<'a> = Pin<Box<dyn Future<Output = PullEnd> + Send + 'a>>;
 
 /// One stream of a camera.
 pub trait Source: Send + Sync {
     /// Dials the camera and hands its items to `on_item` until the stream ends or `cancel` is cancelled, which it
-    /// obeys at once.
+    /// obeys at once. The first unit is a key frame, with its parameters before it.
     fn pull<'a>(
         &'a self,
-        on_item: &'a mut (dyn FnMut(Item) + Send),
+        on_item: &'a mut (dyn FnMut(CameraItem) + Send),
         cancel: CancellationToken,
     ) -> Pulling<'a>;
 
@@ -138,10 +31,102 @@ pub trait Source: Send + Sync {
     fn address(&self) -> String;
 }
 
-/// How long to wait after which end. Pure: the random part comes from outside.
-pub trait Retry: Send + Sync {
-    /// How long to wait after an end at `now`; `jitter` is from 0 to 1.
-    fn delay(&mut self, end: &End, now: Mono, jitter: f64) -> Duration;
-    /// A picture came: the next loss is a new one.
-    fn succeeded(&mut self);
+struct Rtsp {
+    source: CameraSource,
+    clock: Arc<dyn MonotonicClock>,
+    span: tracing::Span,
+}
+
+impl Source for Rtsp {
+    fn pull<'a>(
+        &'a self,
+        on_item: &'a mut (dyn FnMut(CameraItem) + Send),
+        cancel: CancellationToken,
+    ) -> Pulling<'a> {
+        let pulling = async move {
+            pull(&self.source, self.clock.as_ref(), PullTimeouts::default(), on_item, &cancel).await
+        };
+        Box::pin(pulling.instrument(self.span.clone()))
+    }
+
+    fn address(&self) -> String {
+        self.source.bare_url().to_string()
+    }
+}
+
+/// The configured cameras over RTSP. `password` gives the secret that a camera's credential names.
+///
+/// # Errors
+/// The first that `password` gives, with the camera's id.
+pub fn rtsp(
+    cameras: &[config::Camera],
+    clock: &Arc<dyn MonotonicClock>,
+    mut password: impl FnMut(&str) -> anyhow::Result<String>,
+) -> anyhow::Result<Vec<Setup>> {
+    let mut setups = Vec::with_capacity(cameras.len());
+    for camera in cameras {
+        let secret = match &camera.credential {
+            Some(name) => {
+                password(name).map_err(|error| error.context(format!("the password of {}", camera.id)))?
+            }
+            None => String::new(),
+        };
+        let stream = |url: &url::Url, tier: &'static str| -> Arc<dyn Source> {
+            Arc::new(Rtsp {
+                source: CameraSource {
+                    url: url.clone(),
+                    user: camera.user.clone().unwrap_or_default(),
+                    password: secret.clone(),
+                    transport: Transport::Tcp,
+                },
+                clock: clock.clone(),
+                span: span(&camera.id, tier),
+            })
+        };
+        setups.push(Setup {
+            camera: camera.id.clone(),
+            main: stream(&camera.url, "main"),
+            sub: camera.sub_url.as_ref().map(|url| stream(url, "sub")),
+        });
+    }
+    Ok(setups)
+}
+
+fn span(camera: &CameraId, tier: &'static str) -> tracing::Span {
+    tracing::info_span!("camera", %camera, tier)
+}
+
+/// The stage at which a pull ended, as metrics name it.
+pub fn stage(end: &PullEnd) -> &'static str {
+    match end {
+        PullEnd::Cancelled => "cancelled",
+        PullEnd::Connect(_) => "connect",
+        PullEnd::Unauthorized => "unauthorized",
+        PullEnd::NoStream => "no_stream",
+        PullEnd::Describe(_) => "describe",
+        PullEnd::Setup(_) => "setup",
+        PullEnd::Unsupported(_) => "unsupported",
+        PullEnd::FirstFrame(_) => "first_frame",
+        PullEnd::FrameTimeout(_) => "frame_timeout",
+        PullEnd::Stream(_) => "stream",
+    }
+}
+
+/// Why there is no picture, in plain words with what to do where that is known.
+pub fn why(end: &PullEnd) -> String {
+    match end {
+        PullEnd::Unauthorized => format!("{end}: set the right one; tried again every minute"),
+        PullEnd::NoStream => format!("{end}: check the URL's path"),
+        PullEnd::FirstFrame(_) => format!("the camera takes the connection but sends no picture: {end}"),
+        PullEnd::FrameTimeout(_) => format!("the camera stopped sending pictures: {end}"),
+        end => end.to_string(),
+    }
+}
+
+/// What the retry policy is told of an end.
+pub(super) fn failure(end: &PullEnd) -> Failure {
+    match end {
+        PullEnd::Unauthorized => Failure::Refused,
+        _ => Failure::Ordinary,
+    }
 }

@@ -2,9 +2,12 @@
 //! once per change. Pure.
 
 use control_protocol::{Happening, channel::StreamState};
-use device_drivers::clock::Mono;
+use device_drivers::{
+    camera::{PullEnd, VideoParameters},
+    clock::Mono,
+};
 
-use super::source::{End, Stage, Video};
+use super::source::why;
 
 /// What a stream is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -63,7 +66,7 @@ impl Course {
     }
 
     /// The first key frame of a session, or of new parameters, came. Gives `camera.up` if the camera was not up.
-    pub fn live(&mut self, video: &Video, now: Mono) -> Option<Happening> {
+    pub fn live(&mut self, video: &VideoParameters, now: Mono) -> Option<Happening> {
         match unplayable(&video.codec) {
             Some(why) => self.set(StreamState::Unsupported, Some(why), now),
             None => self.set(StreamState::Live, None, now),
@@ -83,12 +86,12 @@ impl Course {
     }
 
     /// A session or an attempt ended by itself. Gives `camera.down` with the first end of each outage.
-    pub fn ended(&mut self, end: &End, now: Mono) -> Option<Happening> {
-        let why = end.why();
-        let state = match end.stage {
-            Stage::Unsupported => StreamState::Unsupported,
+    pub fn ended(&mut self, end: &PullEnd, now: Mono) -> Option<Happening> {
+        let why = why(end);
+        let state = match end {
+            PullEnd::Unsupported(_) => StreamState::Unsupported,
             // The connection stood until now: its last picture is still on tiles, and is old.
-            Stage::FrameTimeout | Stage::Stream if self.up => StreamState::Stale,
+            PullEnd::FrameTimeout(_) | PullEnd::Stream(_) if self.up => StreamState::Stale,
             _ => StreamState::Offline,
         };
         self.set(state, Some(why.clone()), now);
@@ -120,12 +123,22 @@ mod tests {
     use bytes::Bytes;
     use proptest::prelude::*;
 
-    fn video(codec: &str) -> Video {
-        Video { codec: codec.into(), record: Bytes::new(), width: 640, height: 360, b_frames: false }
+    fn video(codec: &str) -> VideoParameters {
+        VideoParameters {
+            codec: codec.into(),
+            config: Bytes::new(),
+            width: 640,
+            height: 360,
+            b_frames: false,
+        }
     }
 
-    fn end(stage: Stage) -> End {
-        End { stage, detail: "it said so".into() }
+    fn connect() -> PullEnd {
+        PullEnd::Connect("refused".into())
+    }
+
+    fn froze() -> PullEnd {
+        PullEnd::FrameTimeout(std::time::Duration::from_secs(3))
     }
 
     #[test]
@@ -135,12 +148,12 @@ mod tests {
         let up = course.live(&video("avc1.4d401f"), Mono(1_000)).unwrap();
         assert!(matches!(up, Happening::CameraUp { down_ms: None, width: 640, .. }));
         assert!(course.live(&video("avc1.4d401f"), Mono(2_000)).is_none());
-        let down = course.ended(&end(Stage::FrameTimeout), Mono(3_000_000)).unwrap();
+        let down = course.ended(&froze(), Mono(3_000_000)).unwrap();
         assert!(matches!(down, Happening::CameraDown { why } if why.contains("stopped sending")));
         assert_eq!(course.status().state, StreamState::Stale);
-        assert!(course.ended(&end(Stage::Connect), Mono(4_000_000)).is_none());
+        assert!(course.ended(&connect(), Mono(4_000_000)).is_none());
         assert_eq!(course.status().state, StreamState::Offline);
-        assert!(course.ended(&end(Stage::Unauthorized), Mono(5_000_000)).is_none());
+        assert!(course.ended(&PullEnd::Unauthorized, Mono(5_000_000)).is_none());
         let status = course.status();
         assert!(status.why.as_ref().unwrap().contains("password"));
         assert_eq!(status.since, Mono(4_000_000));
@@ -151,7 +164,7 @@ mod tests {
     #[test]
     fn a_camera_that_was_never_there_is_told_down() {
         let mut course = Course::new(Mono(0));
-        assert!(course.ended(&end(Stage::Connect), Mono(1)).is_some());
+        assert!(course.ended(&connect(), Mono(1)).is_some());
         assert_eq!(course.status().state, StreamState::Offline);
     }
 
@@ -186,8 +199,8 @@ mod tests {
                 let now = Mono(at as u64);
                 let happening = match step {
                     0 | 1 => course.live(&video("avc1.4d401f"), now),
-                    2 => course.ended(&end(Stage::Stream), now),
-                    3 => course.ended(&end(Stage::Connect), now),
+                    2 => course.ended(&froze(), now),
+                    3 => course.ended(&connect(), now),
                     _ => { course.idle(now); course.dialling(now); None }
                 };
                 match happening {

@@ -13,7 +13,10 @@ use control_protocol::{
     frame::{Header, Kind, Tier},
     hub::Hub,
 };
-use device_drivers::clock::Mono;
+use device_drivers::{
+    camera::{AccessUnit, CameraItem, PullEnd, Retry, VideoParameters},
+    clock::Mono,
+};
 use tokio::{
     sync::{Notify, mpsc, watch},
     time::sleep,
@@ -23,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     entry::{NOTHING, Parameters},
     figures::{Figures, Meter},
-    source::{Item, Retry, Source, Stage, Unit, Video},
+    source::{Source, failure, stage, why},
     state::{Course, Status},
     timeline::Timeline,
 };
@@ -123,7 +126,6 @@ pub(super) async fn reaches(claims: &mut watch::Receiver<usize>, wanted: fn(usiz
 pub(super) struct Puller {
     pub(super) stream: Arc<Stream>,
     pub(super) source: Arc<dyn Source>,
-    pub(super) retry: Box<dyn Retry>,
     pub(super) clock: Arc<dyn Clock>,
     /// From 0 to 1.
     pub(super) jitter: fn() -> f64,
@@ -141,13 +143,14 @@ enum Ended {
     Stopped,
     Unwanted,
     Restarted,
-    Lost(super::source::End),
+    Lost(PullEnd),
 }
 
 impl Puller {
     /// Pulls until cancelled.
-    pub(super) async fn run(mut self, cancel: CancellationToken) {
+    pub(super) async fn run(self, cancel: CancellationToken) {
         let mut session = Session {
+            retry: Retry::default(),
             course: Course::new(self.clock.now_mono()),
             timeline: Timeline::default(),
             video: None,
@@ -176,13 +179,13 @@ impl Puller {
                 Ended::Lost(end) => end,
             };
             let now = self.clock.now_mono();
-            let wait = self.retry.delay(&end, now, (self.jitter)());
-            self.stream.meter.ended(end.stage.as_str());
+            let wait = session.retry.wait_after(failure(&end), now, (self.jitter)());
+            self.stream.meter.ended(stage(&end));
             session.told = session.course.ended(&end, now).map(|happening| (happening, now));
             if session.told.is_some() {
-                tracing::warn!(camera = %self.stream.camera, tier = self.stream.tier.as_str(), address = self.source.address(), stage = end.stage.as_str(), "no picture: {}", end.why());
+                tracing::warn!(camera = %self.stream.camera, tier = self.stream.tier.as_str(), address = self.source.address(), stage = stage(&end), "no picture: {}", why(&end));
             } else {
-                tracing::debug!(camera = %self.stream.camera, tier = self.stream.tier.as_str(), stage = end.stage.as_str(), "still no picture: {}", end.why());
+                tracing::debug!(camera = %self.stream.camera, tier = self.stream.tier.as_str(), stage = stage(&end), "still no picture: {}", why(&end));
             }
             self.show(&session.course);
             self.tell(&mut session, &cancel).await;
@@ -196,16 +199,16 @@ impl Puller {
         self.stream.hub.end();
     }
 
-    async fn session(&mut self, session: &mut Session, cancel: &CancellationToken) -> Ended {
-        let Self { stream, source, retry, clock, always, linger, events, turn, .. } = self;
+    async fn session(&self, session: &mut Session, cancel: &CancellationToken) -> Ended {
+        let Self { stream, source, clock, always, linger, events, turn, .. } = self;
         session.timeline.begin_session();
         session.first = true;
         session.published = false;
         let ends = cancel.child_token();
-        let mut on_item = |item: Item| {
+        let mut on_item = |item: CameraItem| {
             let seen = session.take(item, stream, clock.as_ref());
             if seen.live {
-                retry.succeeded();
+                session.retry.succeeded();
                 show(stream, &session.course, turn);
             }
             // A queue that is full now is tried with the next frame; an event told late keeps its time.
@@ -232,7 +235,7 @@ impl Puller {
         drop(pull);
         match why {
             Some(why) => why,
-            None if end.stage == Stage::Cancelled && cancel.is_cancelled() => Ended::Stopped,
+            None if end == PullEnd::Cancelled && cancel.is_cancelled() => Ended::Stopped,
             None => Ended::Lost(end),
         }
     }
@@ -269,9 +272,10 @@ fn show(stream: &Stream, course: &Course, turn: &watch::Sender<u64>) {
 }
 
 struct Session {
+    retry: Retry,
     course: Course,
     timeline: Timeline,
-    video: Option<Video>,
+    video: Option<Arc<VideoParameters>>,
     /// The hub has the parameters in `video`.
     published: bool,
     /// The next frame is the session's first.
@@ -285,19 +289,21 @@ struct Seen {
 }
 
 impl Session {
-    fn take(&mut self, item: Item, stream: &Stream, clock: &dyn Clock) -> Seen {
+    fn take(&mut self, item: CameraItem, stream: &Stream, clock: &dyn Clock) -> Seen {
         match item {
-            Item::Video(video) => {
-                self.published = false;
+            CameraItem::Parameters(video) => {
+                // Found out to send B-frames: nothing that a decoder must be told.
+                let same = self.video.as_ref().is_some_and(|before| parameters(before) == parameters(&video));
+                self.published &= same;
                 self.video = Some(video);
                 Seen { live: false }
             }
-            Item::Unit(unit) => Seen { live: self.unit(unit, stream, clock) },
+            CameraItem::Unit(unit) => Seen { live: self.unit(unit, stream, clock) },
         }
     }
 
     /// Publishes a unit; true if with it the stream came alive or changed its parameters.
-    fn unit(&mut self, unit: Unit, stream: &Stream, clock: &dyn Clock) -> bool {
+    fn unit(&mut self, unit: AccessUnit, stream: &Stream, clock: &dyn Clock) -> bool {
         let Some(video) = &self.video else { return false };
         let changed = unit.key && !self.published;
         if !changed && !self.published {
@@ -317,7 +323,7 @@ impl Session {
         }
         let (pts_us, resumed) = self.timeline.place(unit.pts_us, unit.arrived);
         self.first = false;
-        stream.meter.frame(unit.key, unit.bytes.len(), unit.arrived);
+        stream.meter.frame(unit.key, unit.data.len(), unit.arrived);
         let header = Header {
             kind: Kind::Frame,
             key: unit.key,
@@ -327,18 +333,18 @@ impl Session {
             pts_us,
             captured_us: clock.utc_us_of(unit.arrived),
         };
-        stream.hub.publish(header.message(&unit.bytes), unit.key);
+        stream.hub.publish(header.message(&unit.data), unit.key);
         changed
     }
 }
 
-fn parameters(video: &Video) -> Parameters {
+fn parameters(video: &VideoParameters) -> Parameters {
     Parameters {
         description: StreamDescription {
             codec: video.codec.clone(),
             width: video.width,
             height: video.height,
         },
-        record: Bytes::clone(&video.record),
+        record: Bytes::clone(&video.config),
     }
 }

@@ -1,10 +1,7 @@
 //! The cameras over a source that the test plays.
 
 use std::{
-    sync::{
-        Mutex,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
-    },
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
     time::Duration,
 };
 
@@ -14,13 +11,11 @@ use control_protocol::{
     event::ClockQuality,
     frame::{HEADER, Header},
 };
+use device_drivers::camera::{AccessUnit, CameraItem, PullEnd, VideoParameters};
 use picture::Settings;
 use tokio::{sync::mpsc, time::timeout};
 
-use super::{
-    source::{End, Item, Pulling, Stage, Unit, Video},
-    *,
-};
+use super::{source::Pulling, *};
 
 /// A clock that the test moves.
 pub(crate) struct HandClock(pub(crate) AtomicU64);
@@ -41,8 +36,8 @@ impl Clock for HandClock {
 }
 
 enum Play {
-    Item(Item),
-    End(Stage),
+    Item(CameraItem),
+    End(PullEnd),
 }
 
 /// What the test has the camera do; each pull takes up where the last one ended.
@@ -70,29 +65,29 @@ impl Player {
     }
 
     pub(crate) fn video(&self, codec: &str) {
-        let video = Video {
+        let video = VideoParameters {
             codec: codec.into(),
-            record: Bytes::from_static(b"record"),
+            config: Bytes::from_static(b"record"),
             width: 640,
             height: 360,
             b_frames: false,
         };
-        self.send.send(Play::Item(Item::Video(video))).unwrap();
+        self.send.send(Play::Item(CameraItem::Parameters(Arc::new(video)))).unwrap();
     }
 
     pub(crate) fn unit(&self, key: bool, at: u64) {
-        let unit = Unit {
+        let unit = AccessUnit {
             key,
             pts_us: i64::try_from(at).unwrap(),
             arrived: Mono(at),
-            bytes: Bytes::from(format!("unit {at}")),
+            data: Bytes::from(format!("unit {at}")),
             discontinuity: false,
         };
-        self.send.send(Play::Item(Item::Unit(unit))).unwrap();
+        self.send.send(Play::Item(CameraItem::Unit(unit))).unwrap();
     }
 
-    pub(crate) fn end(&self, stage: Stage) {
-        self.send.send(Play::End(stage)).unwrap();
+    pub(crate) fn end(&self, end: PullEnd) {
+        self.send.send(Play::End(end)).unwrap();
     }
 
     fn pulls(&self) -> usize {
@@ -107,41 +102,31 @@ impl Player {
 impl Source for Played {
     fn pull<'a>(
         &'a self,
-        on_item: &'a mut (dyn FnMut(Item) + Send),
+        on_item: &'a mut (dyn FnMut(CameraItem) + Send),
         cancel: CancellationToken,
     ) -> Pulling<'a> {
         Box::pin(async move {
             self.pulls.fetch_add(1, Ordering::SeqCst);
             self.open.fetch_add(1, Ordering::SeqCst);
             let mut script = self.script.lock().await;
-            let stage = loop {
+            let end = loop {
                 tokio::select! {
-                    () = cancel.cancelled() => break Stage::Cancelled,
+                    () = cancel.cancelled() => break PullEnd::Cancelled,
                     play = script.recv() => match play {
                         Some(Play::Item(item)) => on_item(item),
-                        Some(Play::End(stage)) => break stage,
+                        Some(Play::End(end)) => break end,
                         None => std::future::pending().await,
                     },
                 }
             };
             self.open.fetch_sub(1, Ordering::SeqCst);
-            End { stage, detail: String::new() }
+            end
         })
     }
 
     fn address(&self) -> String {
         "rtsp://camera/stream".into()
     }
-}
-
-struct AtOnce(Arc<Mutex<Vec<Stage>>>);
-
-impl Retry for AtOnce {
-    fn delay(&mut self, end: &End, _now: Mono, _jitter: f64) -> Duration {
-        self.0.lock().unwrap().push(end.stage);
-        Duration::from_millis(250)
-    }
-    fn succeeded(&mut self) {}
 }
 
 pub(crate) struct Stage1 {
@@ -159,7 +144,6 @@ pub(crate) fn stage(keep_sub: bool) -> Stage1 {
     let (events, told) = mpsc::channel(4);
     let surroundings = Surroundings {
         clock: Arc::new(HandClock(AtomicU64::new(0))),
-        retry: || Box::new(AtOnce(Arc::default())),
         jitter: || 0.5,
         events,
         stills: StillMaker::start(Settings::default()).unwrap(),
@@ -213,12 +197,12 @@ async fn a_viewer_sees_the_last_key_frame_and_nothing_from_before_a_loss() {
     );
     assert_eq!(payload(&viewing.next().await), "unit 1000000");
     assert_eq!(payload(&viewing.next().await), "unit 1040000");
-    s.sub.end(Stage::FrameTimeout);
+    s.sub.end(PullEnd::FrameTimeout(Duration::from_secs(3)));
     assert!(matches!(s.event().await, Happening::CameraDown { .. }));
     assert_eq!(s.state(StreamState::Stale).await.state, StreamState::Stale);
     let mut late = s.cameras.open(&s.camera, Tier::Sub).unwrap();
     assert_eq!(late.take(), None);
-    s.sub.end(Stage::Connect);
+    s.sub.end(PullEnd::Connect("refused".into()));
     s.state(StreamState::Offline).await;
     s.sub.video("avc1.4d401f");
     s.sub.unit(true, 6_000_000);
@@ -263,7 +247,7 @@ async fn the_main_stream_is_pulled_while_leased_and_ten_seconds_longer() {
 #[tokio::test(start_paused = true)]
 async fn a_second_stream_that_fails_fails_its_viewers_with_the_reason() {
     let mut s = stage(true);
-    s.main.end(Stage::NoStream);
+    s.main.end(PullEnd::NoStream);
     let mut viewing = s.cameras.open(&s.camera, Tier::Main).unwrap();
     match viewing.next().await {
         View::Failed { state: StreamState::Offline, why } => assert!(why.contains("URL"), "{why}"),
