@@ -1,0 +1,135 @@
+// What the centre's API answers (design, section 6). Shapes only.
+
+export type Role = "administrator" | "supervisor" | "hall_manager" | "hr" | "technician";
+
+export interface User {
+  name: string;
+  display_name?: string | null;
+  role: Role;
+  area: string | null;
+  hall?: string | null;
+  must_change_password?: boolean;
+}
+
+export interface List<T> {
+  items: T[];
+  next?: string | number | null;
+}
+
+export interface Counts {
+  halls?: number;
+  windows?: number;
+  cameras?: number;
+  cameras_live?: number;
+  alarms?: number;
+}
+
+export interface Area {
+  id: string;
+  parent: string | null;
+  name: string;
+  level: string;
+  counts?: Counts;
+}
+
+export interface Hall {
+  id: string;
+  name: string;
+  area: string;
+  counts?: Counts;
+}
+
+export type WindowStateName = "closed" | "idle" | "called" | "serving" | "rating" | "paused";
+
+export interface WindowState {
+  window: string;
+  hall: string;
+  number?: number | string | null;
+  name: string;
+  state: WindowStateName;
+  ticket: string | null;
+  case_id: string | null;
+  clerk: { number: string; name: string | null } | null;
+  waiting: number | null;
+  last_rating: { grade: number; at: string } | null;
+  since: string | null;
+  updated_at: string | null;
+  pause_reason?: string | null;
+}
+
+export interface HallWindow extends WindowState {
+  id: string;
+}
+
+export interface Camera {
+  id: string;
+  hall: string;
+  window: string | null;
+  name: string;
+  kind: "window" | "security";
+  state: string;
+  why: string | null;
+}
+
+export type CaseStateName = "waiting" | "called" | "serving" | "rated" | "closed";
+
+export interface Case {
+  case_id: string;
+  state: CaseStateName;
+  opened_at: string | null;
+  closed_at: string | null;
+  hall: string;
+  window: string | null;
+  ticket: string | null;
+  clerk: { number: string; name: string | null } | string | null;
+  grade: number | null;
+  official_no: string | null;
+}
+
+export interface CaseEvent {
+  seq: number;
+  kind: string;
+  at: string;
+  window?: string | null;
+  device?: string | null;
+  clock?: string;
+  body: Record<string, unknown>;
+}
+
+export interface CaseFile extends Case {
+  events: CaseEvent[];
+}
+
+export interface Coverage {
+  window_events: number;
+  tagged: number;
+  coverage: number | null;
+}
+
+export interface CoverageAnswer {
+  items: (Coverage & { hall: string })[];
+  total: Coverage;
+}
+
+export interface FleetNode {
+  node?: string;
+  id?: string;
+  hall?: string | null;
+  state?: string;
+  connected?: boolean;
+  last_seen?: string | null;
+  quarantined?: boolean | string | null;
+  quarantine?: string | null;
+  version?: string | null;
+  cert_expires_at?: string | null;
+  certificate_expires_at?: string | null;
+  seq?: number | null;
+  epoch?: number | string | null;
+}
+
+export interface PairingCode {
+  code: string;
+  pin: string;
+  expires_at: string;
+  command?: string | null;
+}
