@@ -22,6 +22,7 @@ use url::Url;
 
 use super::{
     parameter_sets::{self, Codec},
+    retry::Failure,
     timeline::Timeline,
 };
 use crate::clock::{Mono, MonotonicClock};
@@ -182,6 +183,13 @@ pub enum PullEnd {
     /// It played, then ended or failed.
     #[error("the stream ended: {0}")]
     Stream(String),
+}
+
+impl PullEnd {
+    /// What this end means for [`Retry`](super::Retry).
+    pub fn failure(&self) -> Failure {
+        if *self == Self::Unauthorized { Failure::Refused } else { Failure::Ordinary }
+    }
 }
 
 enum Stage {

@@ -30,6 +30,12 @@ use crate::{
     reading::{Counters, DriverEvent, Fact, Health, Key, PositionId, Reading, Receipt},
 };
 
+/// Function byte of evaluators' frames.
+const EVALUATOR: u8 = 0x11;
+/// Unreadable runs remembered; a line that fills this within a minute is flooded and read slowly.
+const BAD_LIMIT: usize = 10_000;
+/// How slowly: far faster than any bus, far cheaper than a flood.
+const FLOOD_PAUSE: Duration = Duration::from_millis(20);
 /// Silence after the last received byte before the host may write (485 turnaround).
 const TURNAROUND: Duration = Duration::from_millis(10);
 /// A bus that never falls silent gets the answer anyway after this long: better a collision than none.
@@ -251,7 +257,10 @@ struct Last {
     stored: Stored,
 }
 
-type ReceiptWait = Pin<Box<dyn Future<Output = (u8, u64, Bytes, bool)> + Send>>;
+/// A device on the bus: a keypad and an evaluator (`true`) may share an address.
+type Device = (u8, bool);
+
+type ReceiptWait = Pin<Box<dyn Future<Output = (Device, u64, Bytes, bool)> + Send>>;
 
 /// Why a session on an open port ended.
 enum Ended {
@@ -266,7 +275,7 @@ pub struct BusDriver {
     port: Box<dyn Port>,
     commands: mpsc::Receiver<BusCommand>,
     counters: Arc<Counters>,
-    last: HashMap<u8, Last>,
+    last: HashMap<Device, Last>,
     presses: u64,
     receipts: FuturesUnordered<ReceiptWait>,
     strangers: BTreeSet<u8>,
@@ -363,8 +372,8 @@ impl BusDriver {
             tokio::select! {
                 biased;
                 () = events.cancel.cancelled() => return Ended::Cancelled,
-                Some((address, press, ack, durable)) = self.receipts.next() => {
-                    self.settle(address, press, &ack, durable, clock.now());
+                Some((device, press, ack, durable)) = self.receipts.next() => {
+                    self.settle(device, press, &ack, durable, clock.now());
                     if durable {
                         queue(&mut out, ack, &mut out_since);
                     }
@@ -404,6 +413,9 @@ impl BusDriver {
                         }
                     }
                     self.judge(clock, events).await;
+                    if self.bad.len() >= BAD_LIMIT {
+                        tokio::time::sleep(FLOOD_PAUSE).await;
+                    }
                 }
                 () = tokio::time::sleep_until(heard + gap), if decoder.is_partial() => {
                     let arrived = clock.now();
@@ -422,16 +434,19 @@ impl BusDriver {
     }
 
     /// A receipt came back.
-    fn settle(&mut self, address: u8, press: u64, ack: &Bytes, durable: bool, now: Mono) {
-        let Some(last) = self.last.get_mut(&address).filter(|last| last.press == press) else {
+    fn settle(&mut self, device: Device, press: u64, ack: &Bytes, durable: bool, now: Mono) {
+        let Some(last) = self.last.get_mut(&device).filter(|last| last.press == press) else {
             return;
         };
         if durable {
             last.stored = Stored::Durable { ack: ack.clone() };
             last.seen = now;
         } else {
-            tracing::warn!(address, "a press was not stored; it is not acknowledged and may be said again");
-            self.last.remove(&address);
+            tracing::warn!(
+                address = device.0,
+                "a press was not stored; it is not acknowledged and may be said again"
+            );
+            self.last.remove(&device);
         }
     }
 
@@ -449,7 +464,7 @@ impl BusDriver {
             Decoded::Noise(bytes) => {
                 self.counters.add_bad();
                 self.bad.push_back(arrived);
-                if self.bad.len() > 10_000 {
+                if self.bad.len() > BAD_LIMIT {
                     self.bad.pop_front();
                 }
                 tracing::debug!(
@@ -472,7 +487,8 @@ impl BusDriver {
             }
             return true;
         };
-        if let Some(last) = self.last.get_mut(&frame.address)
+        let device = (frame.address, frame.function == EVALUATOR);
+        if let Some(last) = self.last.get_mut(&device)
             && last.function == frame.function
             && last.data == frame.data
         {
@@ -504,9 +520,9 @@ impl BusDriver {
         }
         let (receipt, waiting) = Receipt::pair();
         self.presses += 1;
-        let (press, address) = (self.presses, frame.address);
+        let press = self.presses;
         self.last.insert(
-            address,
+            device,
             Last {
                 function: frame.function,
                 data: frame.data,
@@ -521,14 +537,14 @@ impl BusDriver {
             if durable {
                 counters.add_acknowledged();
             }
-            (address, press, ack, durable)
+            (device, press, ack, durable)
         }));
         events.send(DriverEvent::Reading(Reading { position, arrived, fact, raw, receipt })).await
     }
 
     fn meaning(&self, frame: &Frame, raw: &Bytes) -> Option<(PositionId, Fact, Bytes)> {
         let address = frame.address;
-        if frame.function == 0x11 {
+        if frame.function == EVALUATOR {
             let evaluator = self.config.evaluators.iter().find(|e| e.address == address)?;
             let [raw_grade] = frame.data[..] else { return None };
             let ack = match evaluator.ack {

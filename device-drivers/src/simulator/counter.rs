@@ -26,6 +26,9 @@ use crate::{
     reading::Key,
 };
 
+/// Function byte of evaluators' frames.
+const EVALUATOR: u8 = 0x11;
+
 /// What stands on the bus.
 #[derive(Clone, Debug)]
 pub struct BusSetup {
@@ -93,6 +96,20 @@ pub struct Press {
     pub given_up: bool,
 }
 
+impl Press {
+    /// Digits and key, if it was a keypad's.
+    pub fn key(&self) -> Option<(String, Key)> {
+        let (key, digits) = self.data.split_last().filter(|_| self.function != EVALUATOR)?;
+        let digits = digits.iter().filter_map(|d| char::from_digit(u32::from(*d), 10)).collect();
+        Some((digits, Key::from_byte(*key)))
+    }
+
+    /// The raw grade, if it was an evaluator's.
+    pub fn raw_grade(&self) -> Option<u8> {
+        self.data.first().copied().filter(|_| self.function == EVALUATOR)
+    }
+}
+
 /// What a device shows because the host told it to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Display {
@@ -115,6 +132,9 @@ pub enum Output {
     Disconnect,
 }
 
+/// A keypad and an evaluator (`true`) may share an address.
+type Device = (u8, bool);
+
 /// The protocol core: no I/O, time comes in.
 #[derive(Debug)]
 pub struct BusCore {
@@ -122,7 +142,7 @@ pub struct BusCore {
     decoder: Decoder,
     presses: Vec<Press>,
     /// Per device: the press on the wire and those behind it, with the time of the next sending.
-    lines: BTreeMap<u8, (VecDeque<u64>, Mono)>,
+    lines: BTreeMap<Device, (VecDeque<u64>, Mono)>,
     displays: BTreeMap<u8, Display>,
     heard: u64,
     silent: Vec<u8>,
@@ -161,7 +181,8 @@ impl BusCore {
             acknowledged: None,
             given_up: false,
         });
-        let (queue, due) = self.lines.entry(address).or_insert((VecDeque::new(), now));
+        let (queue, due) =
+            self.lines.entry((address, function == EVALUATOR)).or_insert((VecDeque::new(), now));
         if queue.is_empty() {
             *due = now;
         }
@@ -205,7 +226,8 @@ impl BusCore {
                 return;
             }
             self.presses[id as usize].acknowledged = Some(now);
-            if let Some((queue, due)) = self.lines.get_mut(&frame.address) {
+            let device = (frame.address, self.presses[id as usize].function == EVALUATOR);
+            if let Some((queue, due)) = self.lines.get_mut(&device) {
                 queue.pop_front();
                 *due = now;
             }
@@ -222,20 +244,22 @@ impl BusCore {
 
     /// The press that this frame acknowledges.
     fn awaited(&self, frame: &Frame, short: bool) -> Option<u64> {
-        let id = *self.lines.get(&frame.address)?.0.front()?;
-        let press = &self.presses[id as usize];
-        if press.sent == 0 {
-            return None;
+        [false, true].into_iter().find_map(|evaluator| {
+            let id = *self.lines.get(&(frame.address, evaluator))?.0.front()?;
+            let press = &self.presses[id as usize];
+            (press.sent > 0 && self.acknowledges(frame, short, press)).then_some(id)
+        })
+    }
+
+    fn acknowledges(&self, frame: &Frame, short: bool, press: &Press) -> bool {
+        if press.function != EVALUATOR {
+            return !short && frame.function == press.function && frame.data == press.data;
         }
-        let fits = if press.function == 0x11 {
-            match self.setup.evaluators.iter().find(|(a, _)| *a == press.address)?.1 {
-                AckForm::A => !short && frame.function == 0x01 && frame.data == press.data,
-                AckForm::B => short && frame.function == 0x01 && frame.data.is_empty(),
-            }
-        } else {
-            !short && frame.function == press.function && frame.data == press.data
-        };
-        fits.then_some(id)
+        match self.setup.evaluators.iter().find(|(a, _)| *a == press.address) {
+            Some((_, AckForm::A)) => !short && frame.function == 0x01 && frame.data == press.data,
+            Some((_, AckForm::B)) => short && frame.function == 0x01 && frame.data.is_empty(),
+            None => false,
+        }
     }
 
     /// What to do now; `None` = nothing until [`next_due`](Self::next_due), a press or input.
@@ -271,7 +295,7 @@ impl BusCore {
     }
 
     fn next_frame(&mut self, now: Mono) -> Option<Vec<u8>> {
-        for (address, (queue, due)) in &mut self.lines {
+        for ((address, _), (queue, due)) in &mut self.lines {
             if *due > now || self.silent.contains(address) {
                 continue;
             }
@@ -297,7 +321,7 @@ impl BusCore {
         }
         self.lines
             .iter()
-            .filter(|(address, (queue, _))| !queue.is_empty() && !self.silent.contains(address))
+            .filter(|((address, _), (queue, _))| !queue.is_empty() && !self.silent.contains(address))
             .map(|(_, (_, due))| *due)
             .min()
     }
@@ -339,7 +363,7 @@ impl CounterBus {
 
     /// Presses an evaluator's key that sends the byte `raw`. Gives the press's number.
     pub fn rate(&self, address: u8, raw: u8) -> u64 {
-        let id = self.core().press(address, 0x11, vec![raw], self.clock.now());
+        let id = self.core().press(address, EVALUATOR, vec![raw], self.clock.now());
         self.changed.notify_one();
         id
     }

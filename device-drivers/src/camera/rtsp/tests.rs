@@ -179,9 +179,15 @@ fn quick() -> PullTimeouts {
 
 async fn run(script: Script) -> (Vec<CameraItem>, PullEnd, Camera) {
     let camera = camera(script).await;
-    let mut items = Vec::new();
-    let cancel = CancellationToken::new();
-    let end = pull(&camera.source, &SystemMonotonic, quick(), |item| items.push(item), &cancel).await;
+    let source = camera.source.clone();
+    // As its owner does: in a task of its own.
+    let pulling = tokio::spawn(async move {
+        let mut items = Vec::new();
+        let cancel = CancellationToken::new();
+        let end = pull(&source, &SystemMonotonic, quick(), |item| items.push(item), &cancel).await;
+        (items, end)
+    });
+    let (items, end) = pulling.await.unwrap();
     (items, end, camera)
 }
 
@@ -263,7 +269,7 @@ async fn b_frames_that_the_parameters_do_not_announce_are_noticed() {
 #[tokio::test]
 async fn every_end_says_its_stage() {
     let (items, end, _c) = run(Script { status: 401, ..Script::of(vec![]) }).await;
-    assert_eq!((items.len(), end), (0, PullEnd::Unauthorized));
+    assert_eq!((items.len(), &end, end.failure()), (0, &PullEnd::Unauthorized, Failure::Refused));
     let (_, end, _c) = run(Script { status: 404, ..Script::of(vec![]) }).await;
     assert_eq!(end, PullEnd::NoStream);
     let (_, end, _c) = run(Script { status: 503, ..Script::of(vec![]) }).await;

@@ -188,6 +188,41 @@ async fn glued_frames_of_two_devices_are_two_readings() {
 }
 
 #[tokio::test]
+async fn a_keypad_and_an_evaluator_of_one_address_do_not_disturb_each_other() {
+    let mut rig = Rig::over_pipe();
+    let ids = [rig.bus.press(3, "5", Key::Call), rig.bus.rate(3, 4)];
+    let readings = [rig.reading().await, rig.reading().await];
+    assert_ne!(readings[0].fact, readings[1].fact);
+    while ids.iter().any(|id| rig.bus.one_press(*id).unwrap().sent < 5) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(
+        rig.events.try_recv().is_err(),
+        "retransmissions of two devices in turn are still retransmissions"
+    );
+    for reading in readings {
+        reading.receipt.durable();
+    }
+    for id in ids {
+        assert!(rig.bus.wait_acknowledged(id, LONG).await.is_some());
+    }
+    assert_eq!(rig.bus.one_press(ids[0]).unwrap().key(), Some(("5".into(), Key::Call)));
+    assert_eq!(rig.bus.one_press(ids[1]).unwrap().raw_grade(), Some(4));
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_flood_of_noise_is_survived_and_a_press_in_it_is_read() {
+    let mut rig = Rig::over_pipe();
+    rig.bus.fault(Fault::Noise((0..200_000u32).map(|n| (n % 251) as u8).collect()));
+    rig.health(|h| matches!(h, Health::Degraded { .. })).await;
+    let id = rig.bus.press(3, "", Key::Call);
+    rig.reading().await.receipt.durable();
+    assert!(rig.bus.wait_acknowledged(id, LONG).await.is_some());
+    rig.stop().await;
+}
+
+#[tokio::test]
 async fn noise_makes_the_bus_degraded_and_commands_still_arrive() {
     let mut rig = Rig::over_pipe();
     rig.health(|h| *h == Health::Up).await;
