@@ -1,0 +1,50 @@
+//! What processes cost: CPU time and memory, from /proc.
+
+use std::time::Duration;
+
+use region::process::usage_of;
+use serde::Serialize;
+
+/// What some processes have used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+pub struct Footprint {
+    /// CPU time so far, user and system.
+    pub cpu: Duration,
+    /// Resident memory, bytes; pages that several processes share are counted for each.
+    pub resident: u64,
+    /// Proportional memory, bytes (PSS): a page that several share is divided among them.
+    pub proportional: u64,
+}
+
+impl Footprint {
+    /// The sum over `processes`; one that has ended counts nothing.
+    pub fn of(processes: &[u32]) -> Self {
+        let mut sum = Self::default();
+        for id in processes {
+            let Some(usage) = usage_of(*id) else { continue };
+            sum.cpu += usage.cpu;
+            sum.resident += usage.resident;
+            sum.proportional += proportional(*id).unwrap_or(usage.resident);
+        }
+        sum
+    }
+}
+
+/// `Pss:` of /proc/<id>/smaps_rollup (proc(5)), bytes.
+fn proportional(id: u32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{id}/smaps_rollup")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kib| kib * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_has_a_footprint() {
+        let mine = Footprint::of(&[std::process::id()]);
+        assert!(mine.resident > 0 && mine.proportional > 0 && mine.proportional <= mine.resident * 2);
+        assert_eq!(Footprint::of(&[u32::MAX]), Footprint::default());
+    }
+}
