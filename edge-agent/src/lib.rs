@@ -9,7 +9,9 @@ pub mod cameras;
 pub mod cases;
 pub mod clock;
 pub mod config;
+pub mod devices;
 pub mod journal;
+pub mod local_site;
 pub mod uplink;
 pub mod vault;
 

@@ -6,3 +6,4 @@ pub mod connector;
 pub mod enrol;
 pub mod identity;
 pub mod media;
+pub mod sender;
