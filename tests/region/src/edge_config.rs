@@ -24,12 +24,8 @@ pub const WINDOWS_PER_BUS: usize = 4;
 
 /// How the simulated hall's slips are read.
 fn slip_pattern() -> Value {
-    json!({
-        "number": r"^\s*(?P<number>[A-Z]\d{3,4})\s*$",
-        "business": r"业务[:：]\s*(?P<business>\S+)",
-        "waiting": r"等候[:：]\s*(?P<waiting>\d+)",
-        "time": r"(?P<time>\d{4}-\d{2}-\d{2} \d{2}:\d{2}:\d{2})",
-    })
+    let [number, business, waiting, time] = device_drivers::simulator::ticket::PATTERNS;
+    json!({"number": number, "business": business, "waiting": waiting, "time": time})
 }
 
 /// The RTSP URL of a simulated camera's stream, without user and password.

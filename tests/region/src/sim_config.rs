@@ -1,9 +1,8 @@
-//! The configuration of a simulated hall, and what it says when it is ready.
+//! The configuration of a simulated hall, and where it says that its devices are.
 
 use std::path::Path;
 
 use anyhow::{Context, Result};
-use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
@@ -12,32 +11,13 @@ use crate::{
     plan::{CAMERA_PASSWORD, CAMERA_USER, HallPlan, RegionPlan},
 };
 
-/// What a simulated hall writes when its devices can be reached.
-#[derive(Debug, Clone, Deserialize)]
-pub struct SimReady {
-    /// RTSP server's port.
-    pub rtsp_port: u16,
-    /// Port of the control API for faults.
-    pub control_port: u16,
-    /// Port of the attendance terminal.
-    pub attendance_port: u16,
-    /// Paths of the counter buses.
-    pub buses: Vec<String>,
-    /// Path of the ticket printer's line.
-    pub ticket_line: String,
-    /// Path of the hall's own log.
-    pub oracle: String,
-}
-
-impl SimReady {
-    /// Where the devices are.
-    pub fn ports(&self) -> HallPorts {
-        HallPorts {
-            buses: self.buses.clone(),
-            ticket_line: self.ticket_line.clone(),
-            attendance: self.attendance_port,
-            rtsp: self.rtsp_port,
-        }
+/// Where the devices of a simulated hall are that says it is ready.
+pub fn ports(ready: &simulated_hall::hall::Ready) -> HallPorts {
+    HallPorts {
+        buses: ready.devices.buses.iter().map(|path| path.display().to_string()).collect(),
+        ticket_line: ready.devices.ticket.display().to_string(),
+        attendance: ready.devices.attendance.port(),
+        rtsp: ready.rtsp.port(),
     }
 }
 

@@ -8,6 +8,7 @@ use std::{
 use anyhow::{Context, Result};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use simulated_hall::hall::Ready as SimReady;
 
 use crate::{
     api::Api,
@@ -15,7 +16,7 @@ use crate::{
     plan::{CAMERA_PASSWORD, CAMERA_USER, HallPlan, RegionPlan, hall_folder, import_file, people},
     process::{Process, Usage, binary, run, until},
     ready::{Ready, ReadyCamera, ReadyHall, ReadyUser, read_json, write_json},
-    sim_config::{SimReady, sim_config},
+    sim_config::{ports, sim_config},
 };
 
 /// A running region.
@@ -153,7 +154,7 @@ impl Hall {
         std::fs::create_dir_all(folder)?;
         let config = folder.join("simulated-hall.toml");
         std::fs::write(&config, sim_config(plan, hall, folder, None)?)?;
-        let ready = folder.join("run/simulated-hall.json");
+        let ready = folder.join("run").join(simulated_hall::hall::READY_FILE);
         let _ = std::fs::remove_file(&ready);
         let mut process = Process::start(
             &format!("simulated-hall {}", hall.id),
@@ -180,7 +181,7 @@ impl Hall {
     ) -> Result<Self> {
         let folder = hall_folder(root, hall);
         let (devices, sim) = Self::start_devices(plan, hall, &folder).await?;
-        let ports = sim.ports();
+        let ports = ports(&sim);
         let data = folder.join("edge");
         let config = folder.join("edge-agent.toml");
         let file = edge_config(hall, &ports, &centre.addresses.nodes, &data);
@@ -195,7 +196,7 @@ impl Hall {
                 let days = plan.history_days.to_string();
                 let sim_config = folder.join("simulated-hall.toml");
                 let arguments =
-                    ["history", "--config", path(&sim_config)?, "--days", &days, "--out", path(&history)?];
+                    ["--config", path(&sim_config)?, "--history", path(&history)?, "--days", &days];
                 run(&binary("simulated-hall")?, &arguments, "").await?;
                 run(&program, &["import", "--config", path(&config)?, path(&history)?], "").await?;
             }
@@ -238,7 +239,7 @@ impl Hall {
 
     /// The simulated hall's own log.
     pub fn oracle_path(&self) -> PathBuf {
-        PathBuf::from(&self.sim.oracle)
+        self.sim.oracle.clone()
     }
 }
 
@@ -338,8 +339,8 @@ impl Region {
             name: hall.plan.name.clone(),
             node: format!("hall-{}", hall.plan.id),
             windows: hall.plan.window_ids(),
-            oracle: hall.sim.oracle.clone(),
-            control: format!("http://127.0.0.1:{}", hall.sim.control_port),
+            oracle: hall.sim.oracle.display().to_string(),
+            control: format!("http://{}", hall.sim.control),
         });
         let cameras = self.halls.iter().flat_map(|hall| {
             hall.plan.cameras().into_iter().map(|camera| ReadyCamera {
