@@ -179,8 +179,11 @@ impl Cameras {
     pub fn open(&self, camera: &CameraId, tier: Tier) -> Option<Viewing> {
         let camera = self.cameras.get(camera)?;
         Some(match tier {
-            Tier::Main => Viewing::of_stream(&camera.main, tier, !Arc::ptr_eq(&camera.main, &camera.sub)),
-            Tier::Sub | Tier::Key => Viewing::of_stream(&camera.sub, tier, false),
+            Tier::Main => {
+                let second = !Arc::ptr_eq(&camera.main, &camera.sub);
+                Viewing::of_stream(&camera.main, tier, second.then_some(&camera.sub))
+            }
+            Tier::Sub | Tier::Key => Viewing::of_stream(&camera.sub, tier, None),
             Tier::Still => Viewing::of_stills(&camera.stills),
         })
     }

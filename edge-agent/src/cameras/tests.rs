@@ -249,6 +249,11 @@ async fn a_second_stream_that_fails_fails_its_viewers_with_the_reason() {
     let mut s = stage(true);
     s.main.end(PullEnd::NoStream);
     let mut viewing = s.cameras.open(&s.camera, Tier::Main).unwrap();
+    let waited = timeout(Duration::from_secs(5), viewing.next()).await;
+    assert!(waited.is_err(), "while the camera itself is not there, its viewers wait: {waited:?}");
+    s.sub.video("avc1.4d401f");
+    s.sub.unit(true, 0);
+    assert!(matches!(s.event().await, Happening::CameraUp { .. }));
     match viewing.next().await {
         View::Failed { state: StreamState::Offline, why } => assert!(why.contains("URL"), "{why}"),
         other => panic!("{other:?}"),

@@ -42,8 +42,8 @@ pub enum View {
 enum Held {
     Stream {
         stream: Arc<Stream>,
-        /// Its being offline fails the viewer: it is not the stream by which the camera's state is told.
-        second: bool,
+        /// The stream by which the camera's state is told, where it is another one.
+        first: Option<Arc<Stream>>,
         _claim: Claim,
     },
     Stills {
@@ -61,8 +61,8 @@ pub struct Viewing {
 }
 
 impl Viewing {
-    pub(super) fn of_stream(stream: &Arc<Stream>, tier: Tier, second: bool) -> Self {
-        let held = Held::Stream { stream: stream.clone(), second, _claim: stream.claim() };
+    pub(super) fn of_stream(stream: &Arc<Stream>, tier: Tier, first: Option<&Arc<Stream>>) -> Self {
+        let held = Held::Stream { stream: stream.clone(), first: first.cloned(), _claim: stream.claim() };
         Self { tier, watch: stream.hub.watch(), held, gap: false }
     }
 
@@ -130,26 +130,37 @@ impl Viewing {
     }
 }
 
-/// Ends once the tier cannot be served. A camera that is lost does not fail its viewers: they wait for its return, and
-/// its state goes up by the camera's report.
+/// Ends once the tier cannot be served though the camera is there. A camera that is lost does not fail its viewers: they
+/// wait for its return, and its state goes up by the camera's report.
 async fn failed(held: &Held) -> View {
-    let found = match held {
-        Held::Stream { stream, second: true, .. } => {
-            let mut status = stream.status.subscribe();
-            status
-                .wait_for(|status| matches!(status.state, StreamState::Offline | StreamState::Unsupported))
-                .await
-                .ok()
-                .map(|status| (status.state, status.why.clone().unwrap_or_default()))
+    match held {
+        Held::Stream { stream, first: Some(first), .. } => {
+            let (mut second, mut first) = (stream.status.subscribe(), first.status.subscribe());
+            loop {
+                let there =
+                    matches!(first.borrow_and_update().state, StreamState::Live | StreamState::Unsupported);
+                let status = second.borrow_and_update().clone();
+                if there && matches!(status.state, StreamState::Offline | StreamState::Unsupported) {
+                    return View::Failed { state: status.state, why: status.why.unwrap_or_default() };
+                }
+                let changed = tokio::select! {
+                    changed = first.changed() => changed,
+                    changed = second.changed() => changed,
+                };
+                if changed.is_err() {
+                    break;
+                }
+            }
         }
-        Held::Stream { second: false, .. } => None,
+        Held::Stream { first: None, .. } => {}
         Held::Stills { stills, .. } => {
             let mut failed = stills.failed.subscribe();
-            failed.wait_for(Option::is_some).await.ok().and_then(|failed| failed.clone())
+            let found = failed.wait_for(Option::is_some).await.ok().and_then(|failed| failed.clone());
+            if let Some((state, why)) = found {
+                return View::Failed { state, why };
+            }
         }
-    };
-    match found {
-        Some((state, why)) => View::Failed { state, why },
-        None => std::future::pending().await,
     }
+    // Nobody can say any more that it failed.
+    std::future::pending().await
 }
