@@ -4,7 +4,7 @@
 //! acknowledged only once it is durable. Never decides what a key means.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     future::Future,
     io,
     pin::Pin,
@@ -14,7 +14,6 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::FuturesUnordered};
-use serde::Deserialize;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     sync::mpsc,
@@ -22,7 +21,11 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::frame::{DEFAULT_MAX_LEN, Decoded, Decoder, Frame};
+use super::{
+    command::BusCommand,
+    config::{AckForm, BusConfig, BusConfigError},
+    frame::{Decoded, Decoder, Frame},
+};
 use crate::{
     clock::{Mono, MonotonicClock},
     outlet::Outlet,
@@ -48,201 +51,6 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(1);
 const OUT_LIMIT: usize = 64;
 /// Receipts that may be outstanding: beyond it, the owner is not storing and presses are left to be said again.
 const PENDING_LIMIT: usize = 256;
-
-/// How an evaluator wants its grade acknowledged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-pub enum AckForm {
-    /// A normal frame with function `01` and the grade.
-    #[serde(rename = "a", alias = "A")]
-    A,
-    /// The short frame `68 02 02 68 ADDR 01 CS 16`.
-    #[serde(rename = "b", alias = "B")]
-    B,
-}
-
-/// One evaluator.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct EvaluatorConfig {
-    /// Bus address.
-    pub address: u8,
-    /// Its place.
-    pub position: PositionId,
-    /// How it wants to be acknowledged.
-    pub ack: AckForm,
-    /// Raw byte → national grade 1..=5. There is no default: makers disagree even about the order.
-    #[serde(deserialize_with = "grade_map")]
-    pub grades: BTreeMap<u8, u8>,
-}
-
-/// One keypad.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct KeypadConfig {
-    /// Bus address.
-    pub address: u8,
-    /// Its place.
-    pub position: PositionId,
-}
-
-/// A bus and what stands on it.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct BusConfig {
-    /// Keypads.
-    #[serde(default)]
-    pub keypads: Vec<KeypadConfig>,
-    /// Evaluators.
-    #[serde(default)]
-    pub evaluators: Vec<EvaluatorConfig>,
-    /// Longest LEN accepted.
-    #[serde(default = "default_max_len")]
-    pub max_len: u8,
-    /// A silence this long ends a half frame.
-    #[serde(default = "default_gap_ms")]
-    pub gap_ms: u64,
-    /// The adapter hears its own bytes; they are taken out again.
-    #[serde(default)]
-    pub local_echo: bool,
-    /// Bad runs a minute from which the bus counts as degraded.
-    #[serde(default = "default_degraded")]
-    pub degraded_from_per_minute: u32,
-}
-
-fn default_max_len() -> u8 {
-    DEFAULT_MAX_LEN
-}
-fn default_gap_ms() -> u64 {
-    50
-}
-fn default_degraded() -> u32 {
-    6
-}
-
-impl BusConfig {
-    /// A bus of these devices with the usual settings.
-    pub fn new(keypads: Vec<KeypadConfig>, evaluators: Vec<EvaluatorConfig>) -> Self {
-        Self {
-            keypads,
-            evaluators,
-            max_len: default_max_len(),
-            gap_ms: default_gap_ms(),
-            local_echo: false,
-            degraded_from_per_minute: default_degraded(),
-        }
-    }
-
-    /// Checks what types cannot say.
-    ///
-    /// # Errors
-    /// An address used twice by one kind of device, a grade outside 1..=5, an empty grade map, nothing on the bus.
-    pub fn check(&self) -> Result<(), BusConfigError> {
-        let mut seen = BTreeSet::new();
-        for keypad in &self.keypads {
-            if !seen.insert((false, keypad.address)) {
-                return Err(BusConfigError::AddressTwice(keypad.address));
-            }
-        }
-        for evaluator in &self.evaluators {
-            if !seen.insert((true, evaluator.address)) {
-                return Err(BusConfigError::AddressTwice(evaluator.address));
-            }
-            if evaluator.grades.is_empty() {
-                return Err(BusConfigError::NoGrades(evaluator.address));
-            }
-            if let Some((raw, grade)) = evaluator.grades.iter().find(|(_, g)| !(1..=5).contains(*g)) {
-                return Err(BusConfigError::Grade { raw: *raw, grade: *grade });
-            }
-        }
-        if seen.is_empty() { Err(BusConfigError::Empty) } else { Ok(()) }
-    }
-}
-
-/// What is wrong with a [`BusConfig`].
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BusConfigError {
-    /// Two devices of one kind share an address.
-    #[error("address {0} is given to two devices of the same kind on this bus")]
-    AddressTwice(u8),
-    /// An evaluator without a map.
-    #[error(
-        "the evaluator at address {0} has no grade map; press all its keys and write down what they send"
-    )]
-    NoGrades(u8),
-    /// A grade outside the national scale.
-    #[error("grade map: raw byte {raw} leads to grade {grade}, but grades are 1 to 5")]
-    Grade {
-        /// The device's byte.
-        raw: u8,
-        /// What it was mapped to.
-        grade: u8,
-    },
-    /// Nothing there.
-    #[error("a bus needs at least one keypad or evaluator")]
-    Empty,
-}
-
-/// TOML keys are strings: `"04" = 5` (hexadecimal, as in the protocol's papers) or `"0x04" = 5`.
-fn grade_map<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<u8, u8>, D::Error> {
-    let written = BTreeMap::<String, u8>::deserialize(deserializer)?;
-    written
-        .into_iter()
-        .map(|(raw, grade)| {
-            let digits = raw.trim_start_matches("0x");
-            u8::from_str_radix(digits, 16).map(|raw| (raw, grade)).map_err(|_e| {
-                serde::de::Error::custom(format!("grade map: {raw:?} is not a hexadecimal byte"))
-            })
-        })
-        .collect()
-}
-
-/// What the host can ask of devices on the bus.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BusCommand {
-    /// Invite to rate.
-    BeginEvaluation {
-        /// The evaluator.
-        address: u8,
-    },
-    /// Show the last three digits of a ticket, on the right.
-    ShowTicket {
-        /// The keypad.
-        address: u8,
-        /// Ticket number.
-        n: u32,
-    },
-    /// Show how many wait, on the left (at most 999).
-    ShowWaiting {
-        /// The keypad.
-        address: u8,
-        /// People waiting.
-        n: u32,
-    },
-    /// Beep.
-    Beep {
-        /// The keypad.
-        address: u8,
-    },
-}
-
-impl BusCommand {
-    /// The frame on the wire.
-    pub fn frame(self) -> Frame {
-        let cells = |n: u32| [(n / 100 % 10) as u8, (n / 10 % 10) as u8, (n % 10) as u8];
-        match self {
-            Self::BeginEvaluation { address } => Frame::new(address, 0x01, [0x0B]),
-            Self::ShowTicket { address, n } => {
-                let [a, b, c] = cells(n);
-                Frame::new(address, 0x02, [0x0A, 0x0A, 0x0A, a, b, c])
-            }
-            Self::ShowWaiting { address, n } => {
-                let [a, b, c] = cells(n.min(999));
-                Frame::new(address, 0x02, [a, b, c, 0x0A, 0x0A, 0x0A])
-            }
-            Self::Beep { address } => Frame::new(address, 0x03, []),
-        }
-    }
-}
 
 enum Stored {
     Pending,

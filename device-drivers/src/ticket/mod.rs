@@ -1,6 +1,6 @@
 //! The ticket machine: what it prints, read from its printer line.
 //!
-//! Owns ESC/POS both ways ([`escpos`] reads, [`print`] writes) and the tap that turns slips into tickets ([`tap`]). It
+//! Owns ESC/POS both ways ([`escpos`] reads, [`mod@print`] writes) and the tap that turns slips into tickets ([`tap`]). It
 //! only listens: nothing is ever written to the printer line.
 
 pub mod escpos;

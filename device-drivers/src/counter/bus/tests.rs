@@ -3,6 +3,7 @@
 use super::*;
 use crate::{
     clock::SystemMonotonic,
+    counter::config::{EvaluatorConfig, KeypadConfig},
     port::{HandedPort, SerialConfig, SerialPort},
     simulator::{
         counter::{BusSetup, CounterBus, Fault},
