@@ -5,6 +5,14 @@
 //! done, so that a test can compare it with what the system under test understood. It knows nothing of the edge
 //! agent or the control centre.
 
+pub mod config;
+mod control;
 pub mod day;
+pub mod devices;
 pub mod footage;
+pub mod hall;
+pub mod oracle;
 pub mod rtsp;
+mod script;
+
+pub use script::DayState;

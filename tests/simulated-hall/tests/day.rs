@@ -1,5 +1,7 @@
 //! The scripted day follows the hall's rule, and has everything in it that a hall's day has.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test a panic is the answer")]
+
 use std::collections::{HashMap, HashSet};
 
 use proptest::prelude::*;

@@ -1,5 +1,7 @@
 //! The simulated cameras as independent clients see them: retina, ffprobe and ffmpeg.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test a panic is the answer")]
+
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
