@@ -63,6 +63,15 @@ export default {
     node: { started: "Node started", clock_stepped: "Clock stepped", disk_low: "Disk low", config_changed: "Configuration changed" },
     command: { done: "Command done" },
   },
+  fact: {
+    printed_waiting: "{n} ahead", priority: "priority", by_number: "called by number", count: "call {n}", to_window: "to {n}", official_no: "{n}", source: "from {n}",
+    clerk: "no. {n}", seconds: "within {n} s",
+    ended_by: {
+      evaluate: "evaluate key", rated: "rated", rating_timed_out: "rating timed out", next_call: "next was called", no_show: "no show", transfer: "transferred", held: "held",
+      window_closed: "window closed", day_end: "end of day",
+    },
+    why: { not_invited: "pressed uninvited", second_press: "second press", unmapped: "unknown key" },
+  },
   node: {
     title: "Nodes", id: "Node", hall: "Hall", seen: "Last seen", state: "State", online: "Online", offline: "Offline", quarantined: "Quarantined",
     certificate: "Certificate until", committed: "Events committed", version: "Version", empty: "No nodes yet", empty_hint: "Create a pairing code for a hall and enrol its machine",

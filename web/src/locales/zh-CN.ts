@@ -63,6 +63,15 @@ export default {
     node: { started: "节点启动", clock_stepped: "时钟跳变", disk_low: "磁盘空间不足", config_changed: "配置变更" },
     command: { done: "指令完成" },
   },
+  fact: {
+    printed_waiting: "前面等候 {n} 人", priority: "优先", by_number: "指定号", count: "第 {n} 次", to_window: "转至 {n}", official_no: "{n}", source: "来源 {n}",
+    clerk: "工号 {n}", seconds: "{n} 秒内",
+    ended_by: {
+      evaluate: "按下评价键", rated: "已评价", rating_timed_out: "评价超时", next_call: "呼叫下一号", no_show: "过号", transfer: "转移", held: "挂起",
+      window_closed: "关窗", day_end: "当日结束",
+    },
+    why: { not_invited: "未邀请时按键", second_press: "重复按键", unmapped: "未定义的键" },
+  },
   node: {
     title: "节点", id: "节点", hall: "大厅", seen: "最近通信", state: "状态", online: "在线", offline: "离线", quarantined: "已隔离",
     certificate: "证书到期", committed: "已提交事件", version: "版本", empty: "还没有任何节点", empty_hint: "为大厅生成配对码，在大厅设备上登记",

@@ -172,6 +172,8 @@ export class MsePlayer implements Player {
         const target = end - STEP_US / 2e6;
         if (v.currentTime < target - 0.1) v.currentTime = target;
         this.started = true;
+        // Ends the stream for now: the decoder then gives its last picture at once instead of waiting for the next one.
+        if (this.queue.length === 0 && this.source.readyState === "open") this.attempt(() => this.source.endOfStream());
       } else if (!this.started) {
         this.started = true;
         v.currentTime = start;

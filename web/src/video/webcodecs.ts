@@ -5,16 +5,17 @@ import type { FrameMessage } from "./frame";
 import type { Player, PlayerEvents, Shown } from "./player";
 
 const POOL = 4;
-const MAX_WAITING = 64;
+/** A decoder that has not given a picture by then is thrown away. */
+const STUCK_MS = 4000;
 
 interface Job {
+  /** Whose picture it is: a newer one of the same owner replaces one that still waits. */
+  owner: object;
   description: Uint8Array;
   codec: string;
   bytes: Uint8Array;
-  key: boolean;
   done(frame: VideoFrame): void;
   failed(reason: string): void;
-  cancelled(): boolean;
 }
 
 /** Whether this page can decode by WebCodecs at all. */
@@ -22,73 +23,97 @@ export function webcodecsHere(): boolean {
   return typeof VideoDecoder !== "undefined" && globalThis.isSecureContext;
 }
 
+/** One decoder, one picture at a time. It is flushed after each: otherwise a picture stays inside until the next. */
 class PooledDecoder {
   private decoder: VideoDecoder | null = null;
   private description: Uint8Array | null = null;
   private codec = "";
-  private running = new Map<number, Job>();
-  private stamp = 0;
-
-  get load(): number {
-    return this.running.size;
-  }
+  private output: ((frame: VideoFrame) => void) | null = null;
+  busy = false;
 
   fits(job: Job): boolean {
     return this.codec === job.codec && this.description !== null && same(this.description, job.description);
   }
 
-  run(job: Job): void {
+  async run(job: Job): Promise<void> {
+    this.busy = true;
+    let timer: ReturnType<typeof setTimeout> | undefined;
     try {
-      if (this.decoder === null || this.decoder.state === "closed") this.decoder = this.create();
-      if (!this.fits(job) || this.decoder.state === "unconfigured") {
-        this.decoder.configure({ codec: job.codec, description: job.description as BufferSource, optimizeForLatency: true });
-        this.codec = job.codec;
-        this.description = job.description;
-      }
-      const timestamp = ++this.stamp;
-      this.running.set(timestamp, job);
-      this.decoder.decode(new EncodedVideoChunk({ type: "key", timestamp, data: job.bytes as BufferSource }));
+      const decoder = this.ready(job);
+      let drawn = false;
+      this.output = (frame) => {
+        if (!drawn) job.done(frame);
+        drawn = true;
+      };
+      decoder.decode(new EncodedVideoChunk({ type: "key", timestamp: 0, data: job.bytes as BufferSource }));
+      await Promise.race([
+        decoder.flush(),
+        new Promise<never>((_, refuse) => {
+          timer = setTimeout(() => refuse(new Error("decoder is stuck")), STUCK_MS);
+        }),
+      ]);
+      if (!drawn) throw new Error("decoder gave no picture");
     } catch (error) {
+      this.discard();
       job.failed(error instanceof Error ? error.message : String(error));
+    } finally {
+      clearTimeout(timer);
+      this.output = null;
+      this.busy = false;
     }
   }
 
-  private create(): VideoDecoder {
-    return new VideoDecoder({
+  private ready(job: Job): VideoDecoder {
+    if (this.decoder !== null && this.decoder.state === "closed") this.discard();
+    this.decoder ??= new VideoDecoder({
       output: (frame) => {
-        const job = this.running.get(frame.timestamp);
-        // What was put in before and never came out never will.
-        for (const stamp of this.running.keys()) if (stamp <= frame.timestamp) this.running.delete(stamp);
-        if (job !== undefined && !job.cancelled()) job.done(frame);
+        this.output?.(frame);
         frame.close();
       },
-      error: (error) => {
-        const lost = [...this.running.values()];
-        this.running.clear();
-        this.decoder = null;
-        this.description = null;
-        for (const job of lost) job.failed(error.message);
-      },
+      error: () => undefined, // flush() is refused with the same reason
     });
+    if (!this.fits(job)) {
+      this.decoder.configure({ codec: job.codec, description: job.description as BufferSource, optimizeForLatency: true });
+      this.codec = job.codec;
+      this.description = job.description;
+    }
+    return this.decoder;
+  }
+
+  private discard(): void {
+    if (this.decoder !== null && this.decoder.state !== "closed") this.decoder.close();
+    this.decoder = null;
+    this.description = null;
   }
 }
 
-/** The page's few shared decoders. */
+/** The page's few shared decoders and what waits for them: at most one picture per tile. */
 export class DecoderPool {
   private readonly decoders: PooledDecoder[] = [];
+  private readonly waiting = new Map<object, Job>();
 
   decode(job: Job): void {
-    const idle = this.decoders.filter((d) => d.load < MAX_WAITING);
-    const fitting = idle.filter((d) => d.fits(job)).sort((a, b) => a.load - b.load)[0];
-    if (fitting !== undefined && (fitting.load < 2 || this.decoders.length >= POOL)) return fitting.run(job);
-    if (this.decoders.length < POOL) {
-      const fresh = new PooledDecoder();
-      this.decoders.push(fresh);
-      return fresh.run(job);
+    this.waiting.set(job.owner, job);
+    this.pump();
+  }
+
+  forget(owner: object): void {
+    this.waiting.delete(owner);
+  }
+
+  private pump(): void {
+    for (const [owner, job] of this.waiting) {
+      const idle = this.decoders.filter((d) => !d.busy);
+      let decoder = idle.find((d) => d.fits(job));
+      if (decoder === undefined && this.decoders.length < POOL) {
+        decoder = new PooledDecoder();
+        this.decoders.push(decoder);
+      }
+      decoder ??= idle[0];
+      if (decoder === undefined) return;
+      this.waiting.delete(owner);
+      void decoder.run(job).then(() => this.pump());
     }
-    const least = idle.sort((a, b) => a.load - b.load)[0];
-    if (least === undefined) return; // every decoder is behind: this picture is skipped, a newer one comes
-    least.run(job);
   }
 }
 
@@ -101,8 +126,6 @@ export class WebCodecsPlayer implements Player {
   private record: Uint8Array | null = null;
   private codec = "";
   private dead = false;
-  private order = 0;
-  private drawnOrder = 0;
   private failures = 0;
 
   constructor(private readonly events: PlayerEvents) {}
@@ -115,16 +138,14 @@ export class WebCodecsPlayer implements Player {
 
   frame(message: FrameMessage, arrivedMs: number): void {
     if (this.dead || this.record === null || !message.key) return;
-    const order = ++this.order;
     const shown: Shown = { capturedMs: message.capturedUs / 1000, arrivedMs };
     pool.decode({
       description: this.record,
       codec: this.codec,
       bytes: message.payload,
-      key: true,
-      cancelled: () => this.dead || order < this.drawnOrder,
+      owner: this,
       done: (frame) => {
-        this.drawnOrder = order;
+        if (this.dead) return;
         this.failures = 0;
         this.draw(frame);
         this.events.drawn(shown);
@@ -140,6 +161,7 @@ export class WebCodecsPlayer implements Player {
 
   destroy(): void {
     this.dead = true;
+    pool.forget(this);
     this.element.remove();
   }
 
