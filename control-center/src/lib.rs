@@ -12,6 +12,8 @@ pub mod live;
 pub mod nodes;
 pub mod projections;
 pub mod queue;
+#[cfg(test)]
+mod scene;
 pub mod site;
 pub mod store;
 pub mod supervision;

@@ -103,6 +103,8 @@ pub trait Engine: Send + Sync {
     fn read(&self, job: ReadJob) -> BoxFuture<'_, Result<(), StoreError>>;
     /// Hands over a writing; done when it is queued. The job's own `finish` tells of the commit.
     fn write(&self, job: WriteJob) -> BoxFuture<'_, Result<(), StoreError>>;
+    /// Its figures, as Prometheus reads them.
+    fn metrics(&self) -> String;
     /// Writes what is queued and closes.
     fn close(&self) -> BoxFuture<'_, ()>;
 }
@@ -183,8 +185,16 @@ impl Store {
         let _ = self.changes.send(change);
     }
 
+    /// The engine's figures, as Prometheus reads them.
+    pub fn metrics(&self) -> String {
+        self.engine.metrics()
+    }
+
     /// Writes what is queued and closes the database.
     pub async fn close(&self) {
         self.engine.close().await;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,10 @@
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -38,6 +41,16 @@ pub struct Sqlite {
     thread: Mutex<Option<thread::JoinHandle<()>>>,
     readers: Arc<Mutex<Vec<Connection>>>,
     free: Arc<Semaphore>,
+    figures: Arc<Figures>,
+}
+
+/// What is counted since the start.
+#[derive(Default)]
+struct Figures {
+    commits: AtomicU64,
+    failed: AtomicU64,
+    writes: AtomicU64,
+    micros: AtomicU64,
 }
 
 impl Sqlite {
@@ -65,15 +78,20 @@ impl Sqlite {
             })
             .collect::<Result<Vec<_>, StoreError>>()?;
         let (sender, receiver) = mpsc::channel(QUEUE);
+        let figures = Arc::new(Figures::default());
         let thread = thread::Builder::new()
             .name("store-writer".into())
-            .spawn(move || write_all(&writer, receiver))
+            .spawn({
+                let figures = figures.clone();
+                move || write_all(&writer, receiver, &figures)
+            })
             .map_err(|error| StoreError::Open(error.to_string()))?;
         Ok(Self {
             writer: Mutex::new(Some(sender)),
             thread: Mutex::new(Some(thread)),
             readers: Arc::new(Mutex::new(readers)),
             free: Arc::new(Semaphore::new(READERS)),
+            figures,
         })
     }
 }
@@ -114,6 +132,24 @@ impl Engine for Sqlite {
         })
     }
 
+    fn metrics(&self) -> String {
+        let figure = |figure: &AtomicU64| figure.load(Ordering::Relaxed);
+        let seconds = figure(&self.figures.micros) as f64 / 1e6;
+        format!(
+            "# HELP hallwatch_store_commits_total Transactions committed.\n\
+             # TYPE hallwatch_store_commits_total counter\nhallwatch_store_commits_total {}\n\
+             # HELP hallwatch_store_failed_commits_total Transactions that could not be committed.\n\
+             # TYPE hallwatch_store_failed_commits_total counter\nhallwatch_store_failed_commits_total {}\n\
+             # HELP hallwatch_store_writes_total Writes in them.\n\
+             # TYPE hallwatch_store_writes_total counter\nhallwatch_store_writes_total {}\n\
+             # HELP hallwatch_store_write_seconds_total Time spent on them.\n\
+             # TYPE hallwatch_store_write_seconds_total counter\nhallwatch_store_write_seconds_total {seconds}\n",
+            figure(&self.figures.commits),
+            figure(&self.figures.failed),
+            figure(&self.figures.writes),
+        )
+    }
+
     fn close(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
             self.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -128,7 +164,7 @@ impl Engine for Sqlite {
 }
 
 /// The writer's thread: takes what waits, commits it together, tells each.
-fn write_all(connection: &Connection, mut jobs: mpsc::Receiver<WriteJob>) {
+fn write_all(connection: &Connection, mut jobs: mpsc::Receiver<WriteJob>, figures: &Figures) {
     while let Some(first) = jobs.blocking_recv() {
         let begun = Instant::now();
         let mut ran = Vec::new();
@@ -148,6 +184,10 @@ fn write_all(connection: &Connection, mut jobs: mpsc::Receiver<WriteJob>) {
             tracing::error!(%error, writes = ran.len(), "a commit failed: nothing of these writes is kept");
             let _ = connection.execute_batch("ROLLBACK");
         }
+        let count = |figure: &AtomicU64, by: u64| figure.fetch_add(by, Ordering::Relaxed);
+        count(if commit.is_ok() { &figures.commits } else { &figures.failed }, 1);
+        count(&figures.writes, ran.len() as u64);
+        count(&figures.micros, u64::try_from(begun.elapsed().as_micros()).unwrap_or(0));
         for finish in ran {
             finish(commit.clone());
         }
@@ -203,7 +243,7 @@ fn run(connection: &Connection, job: WriteJob) -> Option<Finish> {
 }
 
 /// Statements on one connection.
-pub(super) struct Statements<'a>(pub(super) &'a Connection);
+pub(crate) struct Statements<'a>(pub(crate) &'a Connection);
 
 impl Sql for Statements<'_> {
     fn execute(&mut self, sql: &str, params: &[Param<'_>]) -> Result<u64, StoreError> {

@@ -1,0 +1,48 @@
+//! Says which folder of pages is embedded: `web/dist` when it has been built, else one page that says how to build it.
+//! Never runs npm. `WEB_STAMP` changes with the files' names and sizes, so that the embedding is made anew.
+
+use std::{
+    env, fs,
+    hash::{DefaultHasher, Hash, Hasher},
+    path::{Path, PathBuf},
+};
+
+const PLACEHOLDER: &str = "<!doctype html><html lang=\"zh-CN\"><meta charset=\"utf-8\"><title>厅窗 Hallwatch</title>\
+<h1>厅窗 Hallwatch</h1><p>The centre runs; its pages were not built into it. In the source tree run \
+<code>npm ci &amp;&amp; npm run build</code> in <code>web/</code>, then build the centre again.</p>\
+<p>控制中心已运行，但页面尚未构建：请在 <code>web/</code> 目录执行 <code>npm ci &amp;&amp; npm run build</code>，然后重新编译。</p></html>";
+
+fn main() {
+    let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| ".".into()));
+    let built = root.join("../web/dist");
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed={}", built.display());
+    let folder = if built.join("index.html").exists() {
+        built.canonicalize().unwrap_or(built)
+    } else {
+        println!("cargo::warning=web/dist is not built: the centre will serve a page that says so");
+        let out = PathBuf::from(env::var("OUT_DIR").unwrap_or_else(|_| ".".into())).join("placeholder");
+        if let Err(error) = fs::create_dir_all(&out).and_then(|()| fs::write(out.join("index.html"), PLACEHOLDER)) {
+            println!("cargo::error=the placeholder page cannot be written: {error}");
+        }
+        out
+    };
+    let mut stamp = DefaultHasher::new();
+    walk(&folder, &mut stamp);
+    println!("cargo::rustc-env=WEB_DIST={}", folder.display());
+    println!("cargo::rustc-env=WEB_STAMP={:x}", stamp.finish());
+}
+
+fn walk(folder: &Path, stamp: &mut DefaultHasher) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    for path in paths {
+        path.hash(stamp);
+        if path.is_dir() {
+            walk(&path, stamp);
+        } else if let Ok(about) = path.metadata() {
+            about.len().hash(stamp);
+        }
+    }
+}

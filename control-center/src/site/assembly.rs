@@ -1,0 +1,116 @@
+//! Every route put together, with the layers all of them share: origin check, time limit, body limit, headers.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Json, Router,
+    extract::{DefaultBodyLimit, Request, State},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use tower_http::{compression::CompressionLayer, trace::TraceLayer};
+use utoipa_axum::router::OpenApiRouter;
+
+use super::{health, pages, problem::Problem};
+use crate::{Centre, access, areas, attendance, cases, evaluations, live, queue, supervision};
+
+/// The largest body the API takes.
+const MAX_BODY: usize = 64 * 1024;
+/// The longest any answer may take to begin; a still may wait eight seconds for its picture.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// What a page may load: only what comes from here. Element Plus sets styles from script, hence `unsafe-inline` for
+/// styles; pictures and media come through `blob:`.
+const POLICY: &str = "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
+     img-src 'self' data: blob:; media-src 'self' blob:; worker-src 'self' blob:; connect-src 'self'; \
+     object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
+
+/// The API's routes and their description.
+fn api() -> (Router<Centre>, utoipa::openapi::OpenApi) {
+    let rooms = OpenApiRouter::new()
+        .merge(access::routes())
+        .merge(areas::routes())
+        .merge(queue::routes())
+        .merge(cases::routes())
+        .merge(evaluations::routes())
+        .merge(attendance::routes())
+        .merge(supervision::routes())
+        .merge(live::routes());
+    let (router, mut description) = OpenApiRouter::new().nest("/api/v1", rooms).split_for_parts();
+    description.info.title = "Hallwatch control centre".into();
+    description.info.version = env!("CARGO_PKG_VERSION").into();
+    description.info.description = Some(
+        "Sign in with POST /api/v1/session; the session is a cookie. Lists answer {items, next}. Times are RFC 3339 UTC; \
+         query times may also be milliseconds since 1970. Errors are RFC 9457 problem details."
+            .into(),
+    );
+    (router, description)
+}
+
+/// The description of the API.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    api().1
+}
+
+/// The whole site.
+pub fn router(centre: Centre) -> Router {
+    let (api, description) = api();
+    let description = Arc::new(description);
+    let api = api
+        .route("/api/v1/openapi.json", get(async move || Json((*description).clone())))
+        .layer(CompressionLayer::new())
+        .layer(middleware::from_fn(no_store));
+    Router::new()
+        .merge(api)
+        .merge(health::routes())
+        .fallback(pages::serve)
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(middleware::from_fn_with_state(centre.clone(), in_time))
+        .layer(middleware::from_fn(access::origin::guard))
+        .layer(middleware::from_fn(headers))
+        .layer(TraceLayer::new_for_http())
+        .with_state(centre)
+}
+
+async fn in_time(State(centre): State<Centre>, request: Request, next: Next) -> Response {
+    let path = request.uri().path().to_owned();
+    tokio::select! {
+        response = next.run(request) => response,
+        () = tokio::time::sleep(PATIENCE) => {
+            tracing::error!(%path, "an answer took too long");
+            Problem::new(StatusCode::GATEWAY_TIMEOUT, "the centre took too long: try again").into_response()
+        }
+        () = stopped(&centre) => {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the centre is stopping").into_response()
+        }
+    }
+}
+
+/// A request that is under way when the centre stops has two seconds.
+async fn stopped(centre: &Centre) {
+    centre.stop.cancelled().await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+}
+
+async fn no_store(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+async fn headers(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let set = [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+        (HeaderName::from_static("permissions-policy"), "camera=(), microphone=(), geolocation=(), payment=()"),
+    ];
+    for (name, value) in set {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    response
+}

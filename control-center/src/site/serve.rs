@@ -1,0 +1,214 @@
+//! A centre from start to stop: opens the store and the authority, serves people and nodes, and ends within five
+//! seconds of being told to.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use axum_server::{Handle, tls_rustls::RustlsConfig};
+use control_protocol::UtcMillis;
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+
+use super::assembly;
+use crate::{
+    Centre, Clock,
+    access::{Doorkeeper, first_administrator},
+    areas::{import, tree},
+    centre::Parts,
+    config::Config,
+    live::Live,
+    nodes::{self, Nodes, ServerCertificate},
+    params,
+    store::{Store, StoreError, Tx},
+};
+
+/// The database's name in the data folder.
+pub const DATABASE: &str = "centre.db";
+/// How long open connections have when the centre stops.
+const STOPPING: Duration = Duration::from_secs(3);
+/// The longest a client may take over a request's headers.
+const HEADERS: Duration = Duration::from_secs(10);
+
+/// Where a running centre is, for programs: `addresses.json` in the data folder.
+#[derive(Debug, Clone, Serialize)]
+pub struct Addresses {
+    /// The people's site, `https://…`.
+    pub site: String,
+    /// The node listener, `https://…`.
+    pub nodes: String,
+    /// The pin of the authority's key.
+    pub pin: String,
+}
+
+/// Opens the store of a data folder, which is made if need be for its owner alone. Blocking.
+pub fn open_store(data: &Path) -> Result<Store> {
+    use std::os::unix::fs::DirBuilderExt;
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data)
+        .with_context(|| format!("making the data folder {}", data.display()))?;
+    Ok(Store::open_sqlite(&data.join(DATABASE))?)
+}
+
+/// Runs a centre until `stop`. `announce` is given the first administrator's name and one-time password, once.
+pub async fn run(
+    config: Config,
+    clock: Clock,
+    stop: CancellationToken,
+    announce: impl FnOnce(&str, &str),
+) -> Result<()> {
+    let data = config.data.clone();
+    let store = tokio::task::spawn_blocking(move || open_store(&data)).await??;
+    let result = serve(&config, clock, stop, announce, store.clone()).await;
+    store.close().await;
+    tracing::info!("the centre has stopped");
+    result
+}
+
+async fn serve(
+    config: &Config,
+    clock: Clock,
+    stop: CancellationToken,
+    announce: impl FnOnce(&str, &str),
+    store: Store,
+) -> Result<()> {
+    first_start(config, &store, clock.now()).await?;
+    if let Some((name, password)) = first_administrator(&store, clock.now()).await? {
+        announce(&name, &password);
+    }
+    let nodes = Nodes::open(&config.data, store.clone(), clock.clone()).await?;
+    let doorkeeper = tokio::task::spawn_blocking(Doorkeeper::new).await??;
+    let live = Live::new(nodes.clone(), stop.clone());
+    let centre = Centre::new(Parts {
+        data: config.data.clone(),
+        store,
+        clock: clock.clone(),
+        doorkeeper,
+        nodes: nodes.clone(),
+        live,
+        stop: stop.clone(),
+    });
+    let site_listener = bind(config.listen).context("the people's site")?;
+    let nodes_listener = bind(config.nodes_listen).context("the node listener")?;
+    let addresses = Addresses {
+        site: url(site_listener.local_addr()?, &config.site_names),
+        nodes: url(nodes_listener.local_addr()?, &config.site_names),
+        pin: nodes.pin().to_string(),
+    };
+    let tls = tls(nodes.ca().site_certificate(&config.site_names, clock.now())?)?;
+    let handle = Handle::new();
+    let mut server = axum_server::from_tcp_rustls(site_listener, tls)?.handle(handle.clone());
+    server
+        .http_builder()
+        .http1()
+        .timer(hyper_util::rt::TokioTimer::new())
+        .header_read_timeout(HEADERS);
+    let service = assembly::router(centre).into_make_service_with_connect_info::<SocketAddr>();
+    let mut site = tokio::spawn(server.serve(service));
+    let nodes_listener = tokio::net::TcpListener::from_std(nodes_listener)?;
+    let names = config.site_names.clone();
+    let nodes_stop = stop.clone();
+    let mut node_side =
+        tokio::spawn(async move { nodes::serve::serve(nodes, nodes_listener, &names, nodes_stop).await });
+    write_addresses(&config.data, &addresses)?;
+    tracing::info!(site = addresses.site, nodes = addresses.nodes, pin = addresses.pin, "the centre serves");
+    let ended = tokio::select! {
+        () = stop.cancelled() => Ok(()),
+        result = &mut site => Err(anyhow::anyhow!("the people's site ended by itself: {result:?}")),
+        result = &mut node_side => Err(anyhow::anyhow!("the node listener ended by itself: {result:?}")),
+    };
+    tracing::info!("the centre stops");
+    stop.cancel();
+    handle.graceful_shutdown(Some(STOPPING));
+    let both = async {
+        if !site.is_finished() {
+            let _ = (&mut site).await;
+        }
+        if !node_side.is_finished() {
+            let _ = (&mut node_side).await;
+        }
+    };
+    if tokio::time::timeout(STOPPING + Duration::from_secs(1), both).await.is_err() {
+        tracing::warn!("some connections did not end in time and were cut");
+        site.abort();
+        node_side.abort();
+    }
+    ended
+}
+
+/// What is done once: the import, or a root to stand on.
+async fn first_start(config: &Config, store: &Store, now: UtcMillis) -> Result<()> {
+    let empty = store
+        .read(|sql| -> Result<bool, StoreError> {
+            Ok(sql.query("SELECT 1 FROM areas LIMIT 1", params![])?.is_empty())
+        })
+        .await?;
+    if !empty {
+        return Ok(());
+    }
+    if let Some(file) = config.import.clone() {
+        let read = tokio::task::spawn_blocking(move || import::read(&file)).await??;
+        let imported = import::take(store, read, now).await.context("the import file")?;
+        tracing::info!(?imported, "first start: the tree is imported");
+        return Ok(());
+    }
+    let root = "000000".parse()?;
+    store
+        .write("first root", move |tx: &mut Tx<'_>| tree::put_area(tx, &root, None, "全部区域", "root"))
+        .await
+        .map_err(|error| anyhow::anyhow!("{error}"))?;
+    tracing::info!("first start without an import file: the tree is one empty root, 000000");
+    Ok(())
+}
+
+fn bind(address: SocketAddr) -> Result<TcpListener> {
+    let listener = TcpListener::bind(address).with_context(|| format!("listening on {address}"))?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+/// How a listener is reached: where it is bound to every address, by the first of the site's names.
+fn url(bound: SocketAddr, names: &[String]) -> String {
+    let host = match (bound.ip().is_unspecified(), names.first()) {
+        (true, Some(name)) => name.clone(),
+        (true, None) => "127.0.0.1".into(),
+        (false, _) if bound.is_ipv6() => format!("[{}]", bound.ip()),
+        (false, _) => bound.ip().to_string(),
+    };
+    format!("https://{host}:{}", bound.port())
+}
+
+fn tls(certificate: ServerCertificate) -> Result<RustlsConfig> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(certificate.chain, certificate.key)?;
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(RustlsConfig::from_config(Arc::new(config)))
+}
+
+fn write_addresses(data: &Path, addresses: &Addresses) -> Result<()> {
+    let (new, file) = (data.join("addresses.json.new"), data.join("addresses.json"));
+    std::fs::write(&new, serde_json::to_vec_pretty(addresses)?)?;
+    std::fs::rename(&new, &file).context("writing addresses.json")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_one_that_can_be_dialled() {
+        let names = vec!["centre.gov".to_owned()];
+        assert_eq!(url("0.0.0.0:8443".parse().unwrap(), &names), "https://centre.gov:8443");
+        assert_eq!(url("127.0.0.1:1".parse().unwrap(), &names), "https://127.0.0.1:1");
+        assert_eq!(url("[::1]:1".parse().unwrap(), &names), "https://[::1]:1");
+    }
+}
