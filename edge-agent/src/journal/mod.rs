@@ -22,6 +22,7 @@ use control_protocol::{
 };
 use tokio::sync::{mpsc, oneshot, watch};
 
+pub(crate) use reserve::free_bytes;
 pub use serials::{Hint, SerialFile};
 pub use verify::{Verified, verify};
 pub use writer::CommitTimes;
