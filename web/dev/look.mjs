@@ -71,7 +71,14 @@ for (const [name, width, height] of [["desk", 1920, 1080], ["phone", 390, 844]])
   await page.waitForSelector("tbody tr");
   await page.click("[data-testid=pair]");
   await page.waitForTimeout(700);
+  await page.click(".el-select");
+  await page.click(".el-select-dropdown__item >> nth=1");
+  await page.click(".el-dialog__footer button");
+  await page.waitForSelector("[data-testid=pairing-code]");
   await shot("nodes-pair");
+  await page.goto(`${base}/password`);
+  await page.waitForSelector("input");
+  await shot("password");
   await context.close();
 }
 await browser.close();

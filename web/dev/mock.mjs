@@ -95,7 +95,7 @@ function answer(method, url, body) {
   const list = (items) => [200, { items, next: null }];
   if (path === "/session" && method === "POST") {
     if (body.password === "wrong") return problem(401, "用户名或密码不正确", "请核对后再试；连续五次错误将暂停登录一分钟。");
-    user = { name: body.name, role: body.name.startsWith("admin") ? "administrator" : "supervisor", area: "450000" };
+    user = { name: body.name, role: body.name.startsWith("admin") ? "administrator" : "supervisor", area: "450000", area_name: "广西壮族自治区", must_change: false };
     return [200, { user }];
   }
   if (path === "/session" && method === "DELETE") { user = null; return [204, null]; }
@@ -105,7 +105,7 @@ function answer(method, url, body) {
   if (path === "/halls") return list(halls.map((h) => ({ ...h, counts: counts((id) => id === h.id) })));
   if (path === "/cameras") return list(cameras);
   if (path === "/coverage") return [200, { items: [], total: { window_events: 4210, tagged: 4187, coverage: 4187 / 4210 } }];
-  if (path === "/nodes") return list(halls.map((h, i) => ({ node: `hall-${h.id}`, hall: h.id, connected: i !== 2, quarantined: i === 3 ? "同一序号出现不同的事件" : null, last_seen: iso(Date.now() - (i === 2 ? 5_400_000 : 2000)), seq: 18_204 + i * 911, certificate_expires_at: iso(Date.now() + 5e9) })));
+  if (path === "/nodes") return list(halls.map((h, i) => ({ id: `hall-${h.id}`, hall: h.id, hall_name: h.name, version: "0.1.0", revoked: false, connected: i !== 2, outbox_depth: i === 2 ? null : i, clock_offset_ms: i === 2 ? null : 12 * i, quarantined: i === 3 ? "forked" : null, alarm: i === 3 ? "同一序号出现不同的事件" : null, last_seen: iso(Date.now() - (i === 2 ? 5_400_000 : 2000)), certificate_expires_at: iso(Date.now() + 5e9) })));
   if (/^\/halls\/[^/]+\/windows$/.test(path)) return list(windows.filter((w) => w.hall === path.split("/")[2]).map(({ next, ...w }) => w));
   if (/pairing-codes$/.test(path)) return [201, { code: "K7QF-2M9X-TT4D-8WZC", pin: "sha256:9f2c1a77b04e5d3c8810aa9e4b1f6d2277c03e95", expires_at: iso(Date.now() + 86_400_000), command: "edge-agent enrol --centre https://centre.example --code K7QF-2M9X-TT4D-8WZC" }];
   if (path === "/cases") return list([...cases.values()].filter((c) => (!q.get("hall") || c.hall === q.get("hall")) && (!q.get("window") || c.window === q.get("window"))).reverse().slice(0, Number(q.get("limit") ?? 500)).map(({ events, ...c }) => c));

@@ -8,10 +8,11 @@ export const router = createRouter({
   routes: [
     { path: "/", redirect: "/wall" },
     { path: "/sign-in", name: "sign-in", component: () => import("./pages/SignIn.vue"), meta: { open: true } },
+    { path: "/password", name: "password", component: () => import("./pages/PasswordPage.vue") },
     { path: "/wall", name: "wall", component: () => import("./pages/WallPage.vue"), meta: { dark: true } },
     { path: "/cases", name: "cases", component: () => import("./pages/CasesPage.vue") },
     { path: "/cases/:id", name: "case", component: () => import("./pages/CasePage.vue") },
-    { path: "/nodes", name: "nodes", component: () => import("./pages/NodesPage.vue"), meta: { administrator: true } },
+    { path: "/nodes", name: "nodes", component: () => import("./pages/NodesPage.vue"), meta: { nodes: true } },
     { path: "/:rest(.*)*", name: "lost", component: () => import("./pages/LostPage.vue") },
   ],
 });
@@ -21,6 +22,7 @@ router.beforeEach(async (to) => {
   await session.resume();
   if (!to.meta["open"] && session.user === null) return { name: "sign-in", query: to.fullPath === "/wall" ? {} : { to: to.fullPath } };
   if (to.name === "sign-in" && session.user !== null) return { name: "wall" };
-  if (to.meta["administrator"] && !session.administrator) return { name: "lost" };
+  if (session.user?.must_change && to.name !== "password") return { name: "password" };
+  if (to.meta["nodes"] && !session.seesNodes) return { name: "lost" };
   return true;
 });

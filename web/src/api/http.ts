@@ -69,6 +69,7 @@ export const api = {
   /** Like get, but a 401 is only an error, not the end of the session. */
   ask: <T>(path: string) => call<T>("GET", path, {}, undefined, true),
   post: <T>(path: string, body?: unknown, quiet = false) => call<T>("POST", path, {}, body ?? {}, quiet),
+  put: <T>(path: string, body: unknown) => call<T>("PUT", path, {}, body, true),
   delete: <T>(path: string) => call<T>("DELETE", path, {}, undefined, true),
   /** Every item of a list, following `next`. */
   async all<T>(path: string, query: Query = {}): Promise<T[]> {

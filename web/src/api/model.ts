@@ -4,11 +4,11 @@ export type Role = "administrator" | "supervisor" | "hall_manager" | "hr" | "tec
 
 export interface User {
   name: string;
-  display_name?: string | null;
   role: Role;
-  area: string | null;
-  hall?: string | null;
-  must_change_password?: boolean;
+  /** The area, or for the scope of a hall the hall, of their first role. */
+  area: string;
+  area_name?: string;
+  must_change?: boolean;
 }
 
 export interface List<T> {
@@ -84,6 +84,9 @@ export interface Case {
   clerk: { number: string; name: string | null } | string | null;
   grade: number | null;
   official_no: string | null;
+  business?: string | null;
+  ended_by?: string | null;
+  accurate?: boolean;
 }
 
 export interface CaseEvent {
@@ -112,19 +115,21 @@ export interface CoverageAnswer {
 }
 
 export interface FleetNode {
-  node?: string;
-  id?: string;
-  hall?: string | null;
-  state?: string;
-  connected?: boolean;
-  last_seen?: string | null;
-  quarantined?: boolean | string | null;
-  quarantine?: string | null;
-  version?: string | null;
-  cert_expires_at?: string | null;
-  certificate_expires_at?: string | null;
-  seq?: number | null;
-  epoch?: number | string | null;
+  id: string;
+  hall: string;
+  hall_name?: string;
+  version: string;
+  last_seen: string | null;
+  connected: boolean;
+  /** Events that the centre has not committed; null while it is not connected. */
+  outbox_depth: number | null;
+  /** How far its clock is ahead of the centre's. */
+  clock_offset_ms: number | null;
+  certificate_expires_at: string | null;
+  revoked: boolean;
+  quarantined: string | null;
+  /** Why, in plain words. */
+  alarm: string | null;
 }
 
 export interface PairingCode {

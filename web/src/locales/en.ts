@@ -8,6 +8,10 @@ export default {
     need_name: "Enter your name", need_password: "Enter your password", busy: "Signing in…", again: "Your session has ended; sign in again",
     promise: ["No event is lost", "No picture lies", "Nobody sees what is not theirs"],
   },
+  password: {
+    title: "Change password", must: "First sign-in: choose a new password", old: "Present password", fresh: "New password", again: "New password again", differ: "The new passwords differ",
+    change: "Change password", done: "The password is changed; other sessions have ended",
+  },
   role: { administrator: "Administrator", supervisor: "Supervisor", hall_manager: "Hall manager", hr: "HR", technician: "Technician" },
   look: { theme: "Theme", auto: "Automatic", light: "Light", dark: "Dark", language: "Language" },
   age: { ms: "{n} ms", s: "{n} s", min: "{n} min", h: "{n} h", d: "{n} d", ago: "{age} ago" },
@@ -41,7 +45,7 @@ export default {
     no_window: "A security camera; it belongs to no window", state: "Window state", camera: "Camera",
   },
   case: {
-    title: "Cases", id: "Case ID", official: "Official no.", hall: "Hall", window: "Window", ticket: "Ticket", clerk: "Clerk", grade: "Rating",
+    title: "Cases", id: "Case ID", official: "Official no.", hall: "Hall", window: "Window", ticket: "Ticket", clerk: "Clerk", business: "Business", grade: "Rating",
     opened: "Ticket taken", closed: "Closed", state: "State", lasting: "Duration", date: "Date", all_halls: "All halls", all_windows: "All windows",
     empty: "No cases match", more: "Show more", timeline: "Timeline of events", events: "{n} events", detail: "Case", refresh: "Refresh",
     not_found: "No such case", unbound: "not bound", inexact: "time inexact", from: "From", to: "To",
@@ -74,7 +78,7 @@ export default {
   },
   node: {
     title: "Nodes", id: "Node", hall: "Hall", seen: "Last seen", state: "State", online: "Online", offline: "Offline", quarantined: "Quarantined",
-    certificate: "Certificate until", committed: "Events committed", version: "Version", empty: "No nodes yet", empty_hint: "Create a pairing code for a hall and enrol its machine",
+    certificate: "Certificate until", outbox: "Events waiting", offset: "Clock offset", revoked: "Revoked", version: "Version", empty: "No nodes yet", empty_hint: "Create a pairing code for a hall and enrol its machine",
     pair: "Create pairing code", pair_title: "A pairing code for a hall", pair_hint: "The code works once, within 24 hours.", choose_hall: "Choose a hall",
     code: "Pairing code", pin: "Centre key pin", expires: "Valid until", command: "Run at the hall", copy: "Copy", copied: "Copied", close: "Close", never: "never",
   },

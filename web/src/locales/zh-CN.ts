@@ -8,6 +8,10 @@ export default {
     need_name: "请输入用户名", need_password: "请输入密码", busy: "正在登录…", again: "登录已失效，请重新登录",
     promise: ["事件不丢", "画面不假", "越权不见"],
   },
+  password: {
+    title: "修改密码", must: "首次登录，请先设置新密码", old: "当前密码", fresh: "新密码", again: "再次输入新密码", differ: "两次输入的新密码不一致",
+    change: "修改密码", done: "密码已修改，其他登录已退出",
+  },
   role: { administrator: "系统管理员", supervisor: "监管人员", hall_manager: "大厅管理员", hr: "人事人员", technician: "运维人员" },
   look: { theme: "外观", auto: "自动", light: "浅色", dark: "深色", language: "语言" },
   age: { ms: "{n} 毫秒", s: "{n} 秒", min: "{n} 分钟", h: "{n} 小时", d: "{n} 天", ago: "{age}前" },
@@ -41,7 +45,7 @@ export default {
     no_window: "安防摄像机，不属于任何窗口", state: "窗口状态", camera: "摄像机",
   },
   case: {
-    title: "办件", id: "办件编号", official: "官方编号", hall: "大厅", window: "窗口", ticket: "票号", clerk: "经办人", grade: "评价",
+    title: "办件", id: "办件编号", official: "官方编号", hall: "大厅", window: "窗口", ticket: "票号", clerk: "经办人", business: "业务", grade: "评价",
     opened: "取号时间", closed: "办结时间", state: "状态", lasting: "用时", date: "日期", all_halls: "全部大厅", all_windows: "全部窗口",
     empty: "没有符合条件的办件", more: "显示更多", timeline: "事件时间线", events: "{n} 个事件", detail: "办件详情", refresh: "刷新",
     not_found: "找不到此办件", unbound: "未绑定", inexact: "时间不精确", from: "从", to: "到",
@@ -74,7 +78,7 @@ export default {
   },
   node: {
     title: "节点", id: "节点", hall: "大厅", seen: "最近通信", state: "状态", online: "在线", offline: "离线", quarantined: "已隔离",
-    certificate: "证书到期", committed: "已提交事件", version: "版本", empty: "还没有任何节点", empty_hint: "为大厅生成配对码，在大厅设备上登记",
+    certificate: "证书到期", outbox: "待提交事件", offset: "时钟偏差", revoked: "证书已吊销", version: "版本", empty: "还没有任何节点", empty_hint: "为大厅生成配对码，在大厅设备上登记",
     pair: "生成配对码", pair_title: "为大厅生成配对码", pair_hint: "配对码只能使用一次，24 小时内有效。", choose_hall: "选择大厅",
     code: "配对码", pin: "中心密钥指纹", expires: "有效期至", command: "在大厅设备上执行", copy: "复制", copied: "已复制", close: "关闭", never: "从未",
   },

@@ -8,7 +8,8 @@ import type { User } from "../api/model";
 export const useSession = defineStore("session", () => {
   const user = ref<User | null>(null);
   const asked = ref(false);
-  const administrator = computed(() => user.value?.role === "administrator");
+  /** Whether they see the machines at the halls. */
+  const seesNodes = computed(() => user.value?.role === "administrator" || user.value?.role === "technician");
 
   /** Asks the centre once who this is; a refusal means nobody. */
   async function resume(): Promise<void> {
@@ -27,6 +28,11 @@ export const useSession = defineStore("session", () => {
     asked.value = true;
   }
 
+  async function changePassword(old: string, fresh: string): Promise<void> {
+    await api.put("/session/password", { old, new: fresh });
+    if (user.value) user.value = { ...user.value, must_change: false };
+  }
+
   async function signOut(): Promise<void> {
     try {
       await api.delete("/session");
@@ -41,5 +47,5 @@ export const useSession = defineStore("session", () => {
     asked.value = true;
   }
 
-  return { user, administrator, resume, signIn, signOut, forget };
+  return { user, seesNodes, resume, signIn, changePassword, signOut, forget };
 });

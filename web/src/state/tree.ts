@@ -27,7 +27,7 @@ function sum(a: Required<Counts>, b: Required<Counts>): Required<Counts> {
 
 /** Whether a camera's state calls for somebody. */
 export function cameraTrouble(state: string): boolean {
-  return state !== "live" && state !== "up" && state !== "idle" && state !== "unknown";
+  return state !== "live" && state !== "connecting";
 }
 
 function hallCounts(hall: Hall, cameras: Camera[]): Required<Counts> {
@@ -58,8 +58,9 @@ export function rollUp(areas: Area[], halls: Hall[], cameras: Camera[]): Place[]
       out.push({ id: hall.id, parent: area.id, name: hall.name, kind: "hall", level: "hall", depth: depth + 1, counts });
       total = sum(total, counts);
     }
-    place.counts = total;
-    return total;
+    // The centre's own sums count what this page does not see, such as devices.
+    place.counts = { ...total, ...area.counts };
+    return place.counts;
   };
   for (const area of areas) if (area.parent === null || !ids.has(area.parent)) walk(area, 0, new Set());
   // A hall whose area this person may not see still shows.

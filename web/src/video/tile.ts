@@ -61,6 +61,7 @@ export class Tile {
   private fallback: Path | null = null;
   private pathWhy: string | null = null;
   private failures: number[] = [];
+  private heldRecord: { seat: Seat; record: Uint8Array } | null = null;
   private said = "";
   private readonly started = Date.now();
 
@@ -112,8 +113,10 @@ export class Tile {
     this.row = row;
     if (row.state === "unsupported" && this.fallback !== "still" && this.wantedTier !== "still") {
       this.fallBack("still", row.why ?? "why.unsupported");
-    } else if (row.stream !== null && row.state === "live") {
+    } else if (row.stream !== null && row.state !== "forbidden" && row.state !== "unsupported") {
+      // Bound before it is live, so that the first key frame already has a player.
       this.bind(row.stream);
+      this.useHeldRecord();
     }
     this.say();
   }
@@ -222,12 +225,24 @@ export class Tile {
 
   private parameters(seat: Seat, record: Uint8Array): void {
     const codec = this.row?.codec || avcCodec(record);
-    if (codec === null) return;
+    if (codec === null) {
+      this.heldRecord = { seat, record };
+      return;
+    }
+    this.heldRecord = null;
     if (seat.player.path === "mse" && !mseSupports(codec)) {
       this.fallBack("still", "why.codec");
       return;
     }
     seat.player.parameters(record, codec, this.row?.width ?? 0, this.row?.height ?? 0);
+  }
+
+  /** Parameters that came before the row that names their codec. */
+  private useHeldRecord(): void {
+    const held = this.heldRecord;
+    if (held === null || !this.row?.codec) return;
+    this.heldRecord = null;
+    if (held.seat === this.pending || held.seat === this.current) this.parameters(held.seat, held.record);
   }
 
   private drawn(player: Player | null, shown: Shown): void {
