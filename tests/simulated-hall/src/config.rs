@@ -339,6 +339,13 @@ mod tests {
     }
 
     #[test]
+    fn the_example_is_read() {
+        let config: Config = toml::from_str(include_str!("../hall.example.toml")).unwrap();
+        config.check().unwrap();
+        assert_eq!((config.windows.len(), config.cameras.len()), (2, 2));
+    }
+
+    #[test]
     fn mistakes_are_named() {
         let error = toml::from_str::<Config>(&format!("sped = 3\n{SMALL}")).unwrap_err().to_string();
         assert!(error.contains("sped"), "{error}");
