@@ -1,1 +1,6 @@
-//! System tests: real processes, sockets, ptys and databases.
+//! What the system tests share: starting a small region, and comparing what a centre says with what a simulated hall's
+//! own log says was pressed, printed and punched.
+
+pub mod compare;
+pub mod control;
+pub mod stage;
