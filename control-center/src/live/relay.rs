@@ -176,10 +176,9 @@ impl LeaseSide for Relay {
             return;
         }
         inner.known.media = true;
-        inner.known.failed = None;
         inner.joining = true;
         inner.keys_since_opened = 0;
-        if let Some(held) = &mut inner.lease {
+        if let Some(held) = inner.lease.as_mut().filter(|held| !held.failed) {
             held.over = None;
         }
         self.judge(&mut inner);
@@ -229,6 +228,8 @@ impl LeaseSide for Relay {
                     inner.last_key_pts = Some(header.pts_us);
                 }
                 inner.last_frame = Some(Instant::now());
+                // Only a picture shows that what failed works again: an edge dials before it knows.
+                inner.known.failed = None;
                 if inner.shown.state != StreamState::Live {
                     self.judge(&mut inner);
                 }
@@ -247,7 +248,8 @@ impl LeaseSide for Relay {
         }
         tracing::debug!(camera = %self.camera, tier = self.tier.as_str(), why, "the stream's connection is gone");
         inner.known.media = false;
-        if let Some(held) = &mut inner.lease {
+        // A lease that failed keeps its own, longer pause.
+        if let Some(held) = inner.lease.as_mut().filter(|held| !held.failed) {
             held.over = Some(Instant::now() + AGAIN_SOON);
         }
         drop(inner);
@@ -405,6 +407,9 @@ impl Relay {
             if !same || over {
                 ended = inner.lease.take().map(|lease| (lease, same));
                 inner.known.media = false;
+                if !same {
+                    inner.known.failed = None;
+                }
             }
         }
         match (&link, &mut inner.lease) {

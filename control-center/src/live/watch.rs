@@ -156,7 +156,6 @@ mod tests {
         assert_eq!(read(&set(vec![tile(1), tile(1)])).unwrap_err().status, 422);
         for text in [
             "",
-            "[]",
             "{\"watch\":1}",
             "{\"watcc\":[]}",
             "{\"watch\":[{\"tile\":1,\"camera\":\"c\",\"tier\":\"huge\"}]}",

@@ -12,6 +12,11 @@ pub mod pairing;
 pub mod registry;
 pub mod serve;
 
+#[cfg(test)]
+pub(crate) mod rig;
+#[cfg(test)]
+mod tests;
+
 use std::{
     fmt::Write,
     path::Path,

@@ -280,15 +280,19 @@ impl Sql for Statements<'_> {
     }
 }
 
+/// Binds by the number in the name: SQLite takes `$2` for a name and numbers names in the order it meets them, which
+/// need not be theirs.
 fn bind(statement: &mut rusqlite::CachedStatement<'_>, params: &[Param<'_>]) -> rusqlite::Result<()> {
-    for (at, param) in params.iter().enumerate() {
-        let value = match param {
+    for at in 1..=statement.parameter_count() {
+        let number = statement.parameter_name(at).and_then(|name| name.strip_prefix('$')?.parse::<usize>().ok());
+        let param = number.and_then(|number| params.get(number.checked_sub(1)?));
+        let value = match param.ok_or(rusqlite::Error::InvalidParameterCount(at, params.len()))? {
             Param::Null => ValueRef::Null,
             Param::Int(value) => ValueRef::Integer(*value),
             Param::Text(text) => ValueRef::Text(text.as_bytes()),
             Param::Blob(bytes) => ValueRef::Blob(bytes),
         };
-        statement.raw_bind_parameter(at + 1, ToSqlOutput::Borrowed(value))?;
+        statement.raw_bind_parameter(at, ToSqlOutput::Borrowed(value))?;
     }
     Ok(())
 }

@@ -135,7 +135,7 @@ impl Chain {
 
 fn first_waiting(sql: &mut dyn Sql, node: &NodeId, epoch: u64) -> Result<Option<u64>, StoreError> {
     let row = sql.query_one(
-        "SELECT seq FROM events_ahead WHERE node = $1 AND epoch = $2 ORDER BY seq LIMIT 1",
+        "SELECT seq FROM waiting_events WHERE node = $1 AND epoch = $2 ORDER BY seq LIMIT 1",
         params![node, epoch],
     )?;
     row.map(|row| number(&row, 0)).transpose()
@@ -244,7 +244,7 @@ impl Batch<'_> {
     ) -> Result<bool, StoreError> {
         let epoch = chain.mark.epoch;
         if let Some(row) = sql.query_one(
-            "SELECT hash, received_at FROM events_ahead WHERE node = $1 AND epoch = $2 AND seq = $3",
+            "SELECT hash, received_at FROM waiting_events WHERE node = $1 AND epoch = $2 AND seq = $3",
             params![self.node, epoch, seq],
         )? {
             if row.get::<Digest>(0)? != line.hash {
@@ -266,14 +266,14 @@ impl Batch<'_> {
             return Ok(false);
         }
         let waiting = sql.query_one(
-            "SELECT COUNT(*) FROM events_ahead WHERE node = $1 AND epoch = $2",
+            "SELECT COUNT(*) FROM waiting_events WHERE node = $1 AND epoch = $2",
             params![self.node, epoch],
         )?;
         if waiting.map(|row| number(&row, 0)).transpose()?.unwrap_or(0) >= AHEAD {
             return Ok(false);
         }
         sql.execute(
-            "INSERT INTO events_ahead (node, epoch, seq, prev, hash, bytes, why, received_at) \
+            "INSERT INTO waiting_events (node, epoch, seq, prev, hash, bytes, why, received_at) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
             params![
                 self.node,
@@ -295,11 +295,11 @@ impl Batch<'_> {
     fn drain(&mut self, sql: &mut dyn Sql, chain: &mut Chain) -> Result<(), StoreError> {
         let (epoch, Some(seq)) = (chain.mark.epoch, chain.waits) else { return Ok(()) };
         let row = sql.query_one(
-            "SELECT prev, hash, bytes, why FROM events_ahead WHERE node = $1 AND epoch = $2 AND seq = $3",
+            "SELECT prev, hash, bytes, why FROM waiting_events WHERE node = $1 AND epoch = $2 AND seq = $3",
             params![self.node, epoch, seq],
         )?;
         sql.execute(
-            "DELETE FROM events_ahead WHERE node = $1 AND epoch = $2 AND seq = $3",
+            "DELETE FROM waiting_events WHERE node = $1 AND epoch = $2 AND seq = $3",
             params![self.node, epoch, seq],
         )?;
         chain.waits = first_waiting(sql, self.node, epoch)?;

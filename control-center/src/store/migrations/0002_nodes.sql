@@ -1,6 +1,6 @@
 -- Events that came before their turn. An event takes effect, and enters `events`, only when its journal has been
 -- committed without a gap up to it: so the record is the same however batches were cut, doubled or reordered.
-CREATE TABLE events_ahead (
+CREATE TABLE waiting_events (
     node        TEXT NOT NULL,
     epoch       INTEGER NOT NULL,
     seq         INTEGER NOT NULL,
