@@ -79,6 +79,9 @@ pub(crate) struct Writer {
     commits: Arc<CommitTimes>,
 }
 
+/// An append and who waits for it.
+type Waiting = (Vec<Entry>, oneshot::Sender<Result<usize, JournalError>>);
+
 fn failed(e: impl std::fmt::Display) -> JournalError {
     JournalError::Failed(e.to_string())
 }
@@ -199,10 +202,7 @@ impl Writer {
         }
     }
 
-    fn commit(
-        &mut self,
-        group: Vec<(Vec<Entry>, oneshot::Sender<Result<usize, JournalError>>)>,
-    ) -> Result<(), JournalError> {
+    fn commit(&mut self, group: Vec<Waiting>) -> Result<(), JournalError> {
         let started = Instant::now();
         let (entries, replies): (Vec<_>, Vec<_>) = group.into_iter().unzip();
         let mut result = self.transaction(&entries);
