@@ -408,7 +408,8 @@ impl Batch<'_> {
         case: &CaseId,
     ) -> Result<bool, StoreError> {
         let event = &stored.event;
-        if matches!(event.happening, Happening::CaseOpened { .. }) {
+        // Whichever comes first gives the serial out: the ticket, or a call of a ticket nobody printed.
+        if matches!(event.happening, Happening::TicketIssued { .. } | Happening::CaseOpened { .. }) {
             let opened = sql.execute(
                 "INSERT INTO case_epochs (case_id, node, epoch) VALUES ($1, $2, $3) ON CONFLICT (case_id) DO NOTHING",
                 params![case, event.node, event.epoch],
