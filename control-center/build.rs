@@ -22,7 +22,9 @@ fn main() {
     } else {
         println!("cargo::warning=web/dist is not built: the centre will serve a page that says so");
         let out = PathBuf::from(env::var("OUT_DIR").unwrap_or_else(|_| ".".into())).join("placeholder");
-        if let Err(error) = fs::create_dir_all(&out).and_then(|()| fs::write(out.join("index.html"), PLACEHOLDER)) {
+        if let Err(error) =
+            fs::create_dir_all(&out).and_then(|()| fs::write(out.join("index.html"), PLACEHOLDER))
+        {
             println!("cargo::error=the placeholder page cannot be written: {error}");
         }
         out

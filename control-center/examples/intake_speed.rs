@@ -8,7 +8,7 @@ use control_center::{
     store::{Sql, Store, StoreError, Tx},
 };
 use control_protocol::{
-    CaseId, Event, Happening as H, HallId, StoredEvent, UtcMillis,
+    CaseId, Event, HallId, Happening as H, StoredEvent, UtcMillis,
     chain::ChainEnd,
     event::{ClockQuality, EndedBy, Grade, VERSION},
 };
@@ -74,12 +74,14 @@ fn take(tx: &mut Tx<'_>, stored: &StoredEvent) -> Result<(), StoreError> {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     for links in [1usize, 8] {
-        let folder = std::env::temp_dir().join(format!("hallwatch-intake-speed-{}-{links}", std::process::id()));
+        let folder =
+            std::env::temp_dir().join(format!("hallwatch-intake-speed-{}-{links}", std::process::id()));
         std::fs::create_dir_all(&folder)?;
         let store = Store::open_sqlite(&folder.join("centre.db"))?;
         let per_link = BATCHES / links;
-        let journals: Vec<_> =
-            (0..links).map(|n| journal(&format!("4501{:02}-01", n + 1), per_link * BATCH)).collect::<Result<_, _>>()?;
+        let journals: Vec<_> = (0..links)
+            .map(|n| journal(&format!("4501{:02}-01", n + 1), per_link * BATCH))
+            .collect::<Result<_, _>>()?;
         let begun = Instant::now();
         let tasks: Vec<_> = journals
             .into_iter()
@@ -89,7 +91,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
                     let mut times = Vec::new();
                     for batch in events.chunks(BATCH) {
                         let (batch, at) = (batch.to_vec(), Instant::now());
-                        store.write("batch", move |tx| batch.iter().try_for_each(|event| take(tx, event))).await?;
+                        store
+                            .write("batch", move |tx| batch.iter().try_for_each(|event| take(tx, event)))
+                            .await?;
                         times.push(at.elapsed());
                     }
                     Ok::<_, StoreError>(times)

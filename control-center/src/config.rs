@@ -72,7 +72,8 @@ mod tests {
     #[test]
     fn the_command_line_goes_before_the_file() {
         let file: ConfigFile = toml::from_str("listen = \"127.0.0.1:1\"\nsite_names = [\"a\"]").unwrap();
-        let over = ConfigFile { listen: Some(SocketAddr::from(([127, 0, 0, 1], 2))), ..ConfigFile::default() };
+        let over =
+            ConfigFile { listen: Some(SocketAddr::from(([127, 0, 0, 1], 2))), ..ConfigFile::default() };
         let config = file.under(over);
         assert_eq!(config.listen.port(), 2);
         assert_eq!(config.nodes_listen.port(), 9443);

@@ -169,7 +169,11 @@ async fn open(data: PathBuf) -> Result<Store> {
 async fn start(run: Run) -> Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if run.log_json { log.json().init() } else { log.init() }
+    if run.log_json {
+        log.json().init()
+    } else {
+        log.init()
+    }
     let file = run.config.as_deref().map(ConfigFile::read).transpose()?.unwrap_or_default();
     let over = ConfigFile {
         data: run.data,
@@ -191,7 +195,9 @@ async fn start(run: Run) -> Result<()> {
         signals.cancel();
     });
     let announce = |name: &str, password: &str| {
-        println!("First start. Sign in as `{name}` with the one-time password {password} and choose your own.");
+        println!(
+            "First start. Sign in as `{name}` with the one-time password {password} and choose your own."
+        );
     };
     let result = serve::run(config, Clock::system(), stop.clone(), announce).await;
     stop.cancel();
@@ -248,7 +254,8 @@ async fn change_user(user: User) -> Result<()> {
             let password = read_password(&name)?;
             let store = open(place.data).await?;
             let user = NewUser {
-                password_hash: tokio::task::spawn_blocking(move || access::hash_password(&password)).await??,
+                password_hash: tokio::task::spawn_blocking(move || access::hash_password(&password))
+                    .await??,
                 name: name.clone(),
                 must_change: !keep_password,
                 grants: vec![(role, scope)],

@@ -77,7 +77,14 @@ pub fn record(sql: &mut dyn Sql, entry: &Entry<'_>, now: UtcMillis) -> Result<()
 /// The hash of a row: over its fields as a JSON array, so that no field can run into the next.
 fn digest(n: i64, at: UtcMillis, entry: &Entry<'_>, prev: Digest) -> Digest {
     let fields = serde_json::json!([
-        n, at.0, entry.who, entry.action, entry.object, entry.address, entry.detail, prev.to_string()
+        n,
+        at.0,
+        entry.who,
+        entry.action,
+        entry.object,
+        entry.address,
+        entry.detail,
+        prev.to_string()
     ]);
     Digest::of(fields.to_string().as_bytes())
 }

@@ -59,7 +59,8 @@ impl Doorkeeper {
         if tries.len() >= REMEMBERED {
             tries.retain(|_, t| t.left(now, FORGIVEN_MS) > 0.0);
         }
-        let wait = |count: f64, most: f64, forgiven: f64| ((count - most + 1.0) * forgiven / 1000.0).ceil() as u64;
+        let wait =
+            |count: f64, most: f64, forgiven: f64| ((count - most + 1.0) * forgiven / 1000.0).ceil() as u64;
         let keys = [
             ((name.to_owned(), address.to_owned()), TRIES, FORGIVEN_MS),
             ((String::new(), address.to_owned()), TRIES_OF_ADDRESS, FORGIVEN_OF_ADDRESS_MS),

@@ -85,9 +85,7 @@ impl FromStr for Role {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
         Self::ALL.into_iter().find(|role| role.code() == text).ok_or_else(|| {
-            format!(
-                "`{text}` is not a role: use administrator, supervisor, hall_manager, hr or technician"
-            )
+            format!("`{text}` is not a role: use administrator, supervisor, hall_manager, hr or technician")
         })
     }
 }

@@ -137,8 +137,10 @@ async fn sign_in(
     let hash = centre
         .store
         .read(move |sql| -> Result<Option<String>, StoreError> {
-            let row =
-                sql.query_one("SELECT password_hash FROM users WHERE name = $1 AND disabled = 0", params![asked])?;
+            let row = sql.query_one(
+                "SELECT password_hash FROM users WHERE name = $1 AND disabled = 0",
+                params![asked],
+            )?;
             row.map(|row| row.get(0)).transpose()
         })
         .await?;
@@ -148,7 +150,13 @@ async fn sign_in(
         centre
             .store
             .write("sign-in refused", move |tx| {
-                let entry = audit::Entry { who: &who, address: &address, action: "session.refused", object: "", detail: "" };
+                let entry = audit::Entry {
+                    who: &who,
+                    address: &address,
+                    action: "session.refused",
+                    object: "",
+                    detail: "",
+                };
                 audit::record(tx, &entry, now)
             })
             .await?;
@@ -280,7 +288,10 @@ async fn users(State(centre): State<Centre>, person: Person) -> Result<Json<Page
     let rows = centre
         .store
         .read(move |sql| {
-            let rows = sql.query("SELECT name, must_change, disabled, created_at FROM users ORDER BY name", params![])?;
+            let rows = sql.query(
+                "SELECT name, must_change, disabled, created_at FROM users ORDER BY name",
+                params![],
+            )?;
             let mut accounts = Vec::new();
             for row in rows {
                 let name: String = row.get(0)?;
@@ -337,8 +348,9 @@ fn may_give(sql: &mut dyn Sql, person: &Person, grants: &[GrantRow]) -> Result<(
         return Err(Problem::unprocessable("give at least one role"));
     }
     for grant in grants {
-        let place = Place::of_scope(sql, &grant.scope)?
-            .ok_or_else(|| Problem::unprocessable(format!("`{}` is neither an area nor a hall of yours", grant.scope)))?;
+        let place = Place::of_scope(sql, &grant.scope)?.ok_or_else(|| {
+            Problem::unprocessable(format!("`{}` is neither an area nor a hall of yours", grant.scope))
+        })?;
         may(person, Action::EditPeople, &place)?;
     }
     Ok(())
@@ -378,8 +390,12 @@ async fn add_user(
                 return Err(Problem::conflict("somebody has this name already: take another"));
             }
             let detail = serde_json::json!(given.grants).to_string();
-            let user =
-                people::NewUser { name: given.name, password_hash, must_change: true, grants: pairs(&given.grants) };
+            let user = people::NewUser {
+                name: given.name,
+                password_hash,
+                must_change: true,
+                grants: pairs(&given.grants),
+            };
             people::add_user(tx, &user, now)?;
             Ok(audit::audit(tx, &person, "user.added", &user.name, &detail, now)?)
         })
@@ -469,7 +485,9 @@ fn keep_one_administrator(sql: &mut dyn Sql) -> Result<(), Problem> {
         params![],
     )?;
     if left.is_empty() {
-        return Err(Problem::unprocessable("this would leave no administrator of the whole tree: appoint another first"));
+        return Err(Problem::unprocessable(
+            "this would leave no administrator of the whole tree: appoint another first",
+        ));
     }
     Ok(())
 }
@@ -492,7 +510,8 @@ async fn audit_log(
     person: Person,
     Asked(asked): Asked<AuditAsked>,
 ) -> Result<Json<Page<AuditRow>>, Problem> {
-    let root = person.grants.iter().any(|g| g.role.allows(Action::ReadAudit) && g.path.matches('/').count() == 2);
+    let root =
+        person.grants.iter().any(|g| g.role.allows(Action::ReadAudit) && g.path.matches('/').count() == 2);
     if !root {
         return Err(Denied::Role.into());
     }

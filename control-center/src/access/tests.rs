@@ -4,11 +4,15 @@ use super::*;
 use crate::store::{Filter, Store};
 
 fn person(grants: Vec<(Role, String)>) -> Person {
-    let grants: Vec<Grant> = grants
-        .into_iter()
-        .map(|(role, path)| Grant { role, scope: path.clone(), path })
-        .collect();
-    Person { name: "x".into(), grants: grants.into(), must_change: false, address: "t".into(), session: [0; 32] }
+    let grants: Vec<Grant> =
+        grants.into_iter().map(|(role, path)| Grant { role, scope: path.clone(), path }).collect();
+    Person {
+        name: "x".into(),
+        grants: grants.into(),
+        must_change: false,
+        address: "t".into(),
+        session: [0; 32],
+    }
 }
 
 /// A random tree: each place hangs below an earlier one.
@@ -79,7 +83,8 @@ async fn the_audit_chain_finds_a_changed_row() {
         .write("audit", |tx| {
             for n in 0..5 {
                 let object = format!("o{n}");
-                let entry = audit::Entry { who: "li", address: "a", action: "x", object: &object, detail: "" };
+                let entry =
+                    audit::Entry { who: "li", address: "a", action: "x", object: &object, detail: "" };
                 audit::record(tx, &entry, control_protocol::UtcMillis(n))?;
             }
             Ok::<_, StoreError>(())

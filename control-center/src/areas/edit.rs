@@ -115,7 +115,10 @@ fn may_edit(tx: &mut Tx<'_>, person: &Person, scope: Option<&str>) -> Result<(),
     let place = match scope {
         Some(id) => Place::of_scope(tx, id)?.ok_or(Denied::Outside)?,
         None => {
-            let root = person.grants.iter().find(|g| g.role.allows(Action::EditTree) && g.path.matches('/').count() == 2);
+            let root = person
+                .grants
+                .iter()
+                .find(|g| g.role.allows(Action::EditTree) && g.path.matches('/').count() == 2);
             Place::at(root.ok_or(Denied::Role)?.path.clone())
         }
     };
@@ -181,11 +184,8 @@ async fn set_area(
     let detail = serde_json::json!(new);
     change(&centre, person, "area.changed", id.to_string(), &detail, move |tx, person| {
         may_edit(tx, person, Some(id.as_str()))?;
-        let parent = crate::store::Sql::query_one(
-            tx,
-            "SELECT parent FROM areas WHERE id = $1",
-            crate::params![id],
-        )?;
+        let parent =
+            crate::store::Sql::query_one(tx, "SELECT parent FROM areas WHERE id = $1", crate::params![id])?;
         let parent: Option<AreaId> = parent.map_or(Ok(None), |row| row.get(0))?;
         // An administrator of an area may rename it; moving it is done from above.
         if parent != new.parent {

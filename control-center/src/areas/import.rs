@@ -152,7 +152,8 @@ pub async fn take(store: &Store, file: ImportFile, now: UtcMillis) -> Result<Imp
                 for entry in waiting {
                     // An area whose parent comes further down waits for it.
                     if entry.parent.as_ref().is_some_and(|parent| {
-                        names.contains(parent) && (later.iter().any(|l: &AreaEntry| l.id == *parent) || !known(tx, parent))
+                        names.contains(parent)
+                            && (later.iter().any(|l: &AreaEntry| l.id == *parent) || !known(tx, parent))
                     }) {
                         later.push(entry);
                     } else {

@@ -106,7 +106,12 @@ fn camera(
     Ok(())
 }
 
-fn health(sql: &mut dyn Sql, stored: &StoredEvent, health: &str, why: Option<&str>) -> Result<(), StoreError> {
+fn health(
+    sql: &mut dyn Sql,
+    stored: &StoredEvent,
+    health: &str,
+    why: Option<&str>,
+) -> Result<(), StoreError> {
     let event = &stored.event;
     let Some(position) = &event.device else { return Ok(()) };
     sql.execute(

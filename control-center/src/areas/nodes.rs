@@ -174,7 +174,12 @@ async fn pairing_code(
 }
 
 /// Whether the person may change this node.
-async fn may_change(centre: &Centre, person: Person, node: NodeId, action: &'static str) -> Result<(), Problem> {
+async fn may_change(
+    centre: &Centre,
+    person: Person,
+    node: NodeId,
+    action: &'static str,
+) -> Result<(), Problem> {
     let now = centre.clock.now();
     centre
         .store

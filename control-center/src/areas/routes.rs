@@ -226,7 +226,8 @@ async fn halls(
 ) -> Result<Json<Page<HallRow>>, Problem> {
     let found = find(&centre, person).await?;
     let below = asked.area.map(|area| format!("/{area}/"));
-    let halls = found.halls.into_iter().filter(|(_, path)| below.as_ref().is_none_or(|below| path.contains(below)));
+    let halls =
+        found.halls.into_iter().filter(|(_, path)| below.as_ref().is_none_or(|below| path.contains(below)));
     Ok(Json(Page::whole(halls.map(|(hall, _)| hall).collect())))
 }
 
@@ -270,8 +271,7 @@ async fn staff(
                 "ORDER BY s.hall, s.number",
                 1_000_000,
             );
-            let read =
-                |row: &Row| Ok(StaffRow { hall: row.get(0)?, number: row.get(1)?, name: row.get(2)? });
+            let read = |row: &Row| Ok(StaffRow { hall: row.get(0)?, number: row.get(1)?, name: row.get(2)? });
             sql.query(&statement, &params)?.iter().map(read).collect::<Result<Vec<_>, StoreError>>()
         })
         .await?;

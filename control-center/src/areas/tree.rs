@@ -53,7 +53,9 @@ pub fn put_area(
 ) -> Result<(), BadTree> {
     check_name(name)?;
     if level.is_empty() || level.len() > 20 || !level.bytes().all(|b| b.is_ascii_lowercase() || b == b'_') {
-        return rule(format!("`{level}` is not a level: use region, city, county or a word of small letters"));
+        return rule(format!(
+            "`{level}` is not a level: use region, city, county or a word of small letters"
+        ));
     }
     let above = match parent {
         None => "/".to_owned(),

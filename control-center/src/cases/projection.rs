@@ -65,9 +65,7 @@ pub fn project(sql: &mut dyn Sql, stored: &StoredEvent, changes: &mut Vec<Change
             closed: Some((event.at, *ended_by, *accurate)),
             ..Step::default()
         },
-        H::CaseBound { official_no, .. } => {
-            Step { official_no: Some(official_no), win, ..Step::default() }
-        }
+        H::CaseBound { official_no, .. } => Step { official_no: Some(official_no), win, ..Step::default() },
         _ => return Ok(()),
     };
     write(sql, stored, case, &step)?;

@@ -23,9 +23,13 @@ use crate::{
 pub fn project(sql: &mut dyn Sql, stored: &StoredEvent, _: &mut Vec<Change>) -> Result<(), StoreError> {
     let event = &stored.event;
     let (outcome, ticket, grade, raw, why) = match &event.happening {
-        Happening::RatingGiven { ticket, grade, raw } => ("given", Some(ticket), Some(*grade), Some(*raw), None),
+        Happening::RatingGiven { ticket, grade, raw } => {
+            ("given", Some(ticket), Some(*grade), Some(*raw), None)
+        }
         Happening::RatingTimedOut { ticket } => ("timed_out", Some(ticket), None, None, None),
-        Happening::RatingUnsolicited { grade, raw, why } => ("unsolicited", None, *grade, Some(*raw), Some(why)),
+        Happening::RatingUnsolicited { grade, raw, why } => {
+            ("unsolicited", None, *grade, Some(*raw), Some(why))
+        }
         _ => return Ok(()),
     };
     sql.execute(

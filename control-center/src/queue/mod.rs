@@ -7,4 +7,6 @@ mod rows;
 
 pub use projection::project;
 pub use routes::routes;
-pub use rows::{Clerk, LastRating, TicketRow, WindowRow, WindowState, clerk_at, hall_window_rows, window_rows};
+pub use rows::{
+    Clerk, LastRating, TicketRow, WindowRow, WindowState, clerk_at, hall_window_rows, window_rows,
+};

@@ -1,6 +1,6 @@
 //! How events move tickets and windows. An event sets a state only if nothing newer has set it already.
 
-use control_protocol::{CaseId, Event, Happening, HallId, StoredEvent, UtcMillis, WindowId};
+use control_protocol::{CaseId, Event, HallId, Happening, StoredEvent, UtcMillis, WindowId};
 
 use super::WindowState;
 use crate::{
@@ -173,7 +173,10 @@ fn window_state(sql: &mut dyn Sql, event: &Event, window: &WindowId) -> Result<b
         H::RatingInvited { ticket, .. } => {
             now.hold(ticket, case).go(WindowState::Rating);
         }
-        H::TicketNoShow { .. } | H::TicketTransferred { .. } | H::TicketHeld { .. } | H::CaseClosed { .. }
+        H::TicketNoShow { .. }
+        | H::TicketTransferred { .. }
+        | H::TicketHeld { .. }
+        | H::CaseClosed { .. }
             if ours =>
         {
             now.leave();

@@ -15,9 +15,9 @@ pub struct Asked<T>(pub T);
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Query(asked) = Query::from_request_parts(parts, state)
-            .await
-            .map_err(|error| Problem::bad_request(format!("a query parameter is wrong: {}", error.body_text())))?;
+        let Query(asked) = Query::from_request_parts(parts, state).await.map_err(|error| {
+            Problem::bad_request(format!("a query parameter is wrong: {}", error.body_text()))
+        })?;
         Ok(Self(asked))
     }
 }
@@ -41,9 +41,9 @@ pub struct Given<T>(pub T);
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Given<T> {
     type Rejection = Problem;
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let Json(given) = Json::from_request(request, state)
-            .await
-            .map_err(|error| Problem::bad_request(format!("the body is not as expected: {}", error.body_text())))?;
+        let Json(given) = Json::from_request(request, state).await.map_err(|error| {
+            Problem::bad_request(format!("the body is not as expected: {}", error.body_text()))
+        })?;
         Ok(Self(given))
     }
 }

@@ -104,11 +104,7 @@ async fn serve(
     let tls = tls(nodes.ca().site_certificate(&config.site_names, clock.now())?)?;
     let handle = Handle::new();
     let mut server = axum_server::from_tcp_rustls(site_listener, tls)?.handle(handle.clone());
-    server
-        .http_builder()
-        .http1()
-        .timer(hyper_util::rt::TokioTimer::new())
-        .header_read_timeout(HEADERS);
+    server.http_builder().http1().timer(hyper_util::rt::TokioTimer::new()).header_read_timeout(HEADERS);
     let service = assembly::router(centre).into_make_service_with_connect_info::<SocketAddr>();
     let mut site = tokio::spawn(server.serve(service));
     let nodes_listener = tokio::net::TcpListener::from_std(nodes_listener)?;

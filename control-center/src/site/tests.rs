@@ -1,10 +1,6 @@
 //! The API as a program or a browser meets it.
 
-use axum::{
-    Router,
-    body::Body,
-    response::Response,
-};
+use axum::{Router, body::Body, response::Response};
 use control_protocol::{Happening as H, UtcMillis, event::*};
 use http::{Method, Request, StatusCode, header};
 use serde_json::{Value, json};
@@ -25,7 +21,8 @@ impl Browser {
 
     async fn signed_in(scene: &Scene, name: &str) -> Self {
         let mut browser = Self::of(scene);
-        let response = browser.ask(Method::POST, "/session", Some(json!({"name": name, "password": PASSWORD}))).await;
+        let response =
+            browser.ask(Method::POST, "/session", Some(json!({"name": name, "password": PASSWORD}))).await;
         assert_eq!(response.status(), StatusCode::OK);
         let cookie = response.headers()[header::SET_COOKIE].to_str().unwrap();
         for part in ["__Host-hallwatch=", "Secure", "HttpOnly", "SameSite=Strict", "Path=/"] {
@@ -41,9 +38,9 @@ impl Browser {
             request = request.header(header::COOKIE, cookie);
         }
         let request = match body {
-            Some(body) => request
-                .header(header::CONTENT_TYPE, "application/json")
-                .body(Body::from(body.to_string())),
+            Some(body) => {
+                request.header(header::CONTENT_TYPE, "application/json").body(Body::from(body.to_string()))
+            }
             None => request.body(Body::empty()),
         };
         self.site.clone().oneshot(request.unwrap()).await.unwrap()
@@ -79,14 +76,22 @@ fn grade(value: u8) -> Grade {
 fn course(journal: &mut Journal, serial: u32, ticket: &str) -> Vec<control_protocol::StoredEvent> {
     let (t, b) = (ticket.to_owned(), "社保".to_owned());
     vec![
-        journal.event(0, serial, H::TicketIssued { ticket: t.clone(), business: b.clone(), printed_waiting: None, priority: 0 }),
+        journal.event(
+            0,
+            serial,
+            H::TicketIssued { ticket: t.clone(), business: b.clone(), printed_waiting: None, priority: 0 },
+        ),
         journal.event(0, serial, H::CaseOpened { ticket: t.clone(), business: b.clone() }),
         journal.event(1, serial, H::TicketCalled { ticket: t.clone(), business: b, by_number: false }),
         journal.event(1, serial, H::ServiceStarted { ticket: t.clone() }),
         journal.event(1, serial, H::ServiceEnded { ticket: t.clone(), ended_by: EndedBy::Evaluate }),
         journal.event(1, serial, H::RatingInvited { ticket: t.clone(), seconds: 10 }),
         journal.event(1, serial, H::RatingGiven { ticket: t.clone(), grade: grade(4), raw: 1 }),
-        journal.event(1, serial, H::CaseClosed { ticket: t, ended_by: EndedBy::Rated, grade: Some(grade(4)), accurate: true }),
+        journal.event(
+            1,
+            serial,
+            H::CaseClosed { ticket: t, ended_by: EndedBy::Rated, grade: Some(grade(4)), accurate: true },
+        ),
     ]
 }
 
@@ -135,7 +140,10 @@ async fn a_case_from_ticket_to_close_is_seen_on_every_page() {
     let coverage = browser.get("/coverage").await;
     assert_eq!(coverage["total"], json!({"window_events": 6, "tagged": 6, "coverage": 1.0}));
     let rating = &browser.get("/ratings?hall=450103-01").await["items"][0];
-    assert_eq!((&rating["outcome"], &rating["grade"], &rating["raw"]), (&json!("given"), &json!(4), &json!(1)));
+    assert_eq!(
+        (&rating["outcome"], &rating["grade"], &rating["raw"]),
+        (&json!("given"), &json!(4), &json!(1))
+    );
     let ticket = &browser.get("/tickets").await["items"][0];
     assert_eq!((&ticket["ticket"], &ticket["state"]), (&json!("A001"), &json!("done")));
 }
@@ -149,19 +157,47 @@ async fn late_and_odd_events_undo_nothing() {
     events.extend(course(&mut journal, 1, "A001"));
     // No-show, transfer to window 2, a break, a press nobody asked for.
     let b = || "医保".to_owned();
-    let issue = |t: &str| H::TicketIssued { ticket: t.into(), business: "医保".into(), printed_waiting: None, priority: 0 };
+    let issue = |t: &str| H::TicketIssued {
+        ticket: t.into(),
+        business: "医保".into(),
+        printed_waiting: None,
+        priority: 0,
+    };
     events.push(journal.event(0, 2, issue("B001")));
-    events.push(journal.event(1, 2, H::TicketCalled { ticket: "B001".into(), business: b(), by_number: false }));
+    events.push(journal.event(
+        1,
+        2,
+        H::TicketCalled { ticket: "B001".into(), business: b(), by_number: false },
+    ));
     events.push(journal.event(1, 2, H::TicketNoShow { ticket: "B001".into() }));
-    events.push(journal.event(1, 2, H::CaseClosed { ticket: "B001".into(), ended_by: EndedBy::NoShow, grade: None, accurate: true }));
+    events.push(journal.event(
+        1,
+        2,
+        H::CaseClosed { ticket: "B001".into(), ended_by: EndedBy::NoShow, grade: None, accurate: true },
+    ));
     events.push(journal.event(0, 3, issue("B002")));
-    events.push(journal.event(1, 3, H::TicketCalled { ticket: "B002".into(), business: b(), by_number: false }));
-    events.push(journal.event(1, 3, H::TicketTransferred { ticket: "B002".into(), to_window: "450103-01-W02".parse().unwrap() }));
+    events.push(journal.event(
+        1,
+        3,
+        H::TicketCalled { ticket: "B002".into(), business: b(), by_number: false },
+    ));
+    events.push(journal.event(
+        1,
+        3,
+        H::TicketTransferred { ticket: "B002".into(), to_window: "450103-01-W02".parse().unwrap() },
+    ));
     events.push(journal.event(1, 0, H::WindowPaused { reason: Some("用餐".into()) }));
-    events.push(journal.event(1, 0, H::RatingUnsolicited { grade: Some(grade(5)), raw: 4, why: "not_invited".into() }));
+    events.push(journal.event(
+        1,
+        0,
+        H::RatingUnsolicited { grade: Some(grade(5)), raw: 4, why: "not_invited".into() },
+    ));
     scene.take(events).await;
     let windows = browser.get("/halls/450103-01/windows").await;
-    assert_eq!((&windows["items"][0]["state"], &windows["items"][0]["pause_reason"]), (&json!("paused"), &json!("用餐")));
+    assert_eq!(
+        (&windows["items"][0]["state"], &windows["items"][0]["pause_reason"]),
+        (&json!("paused"), &json!("用餐"))
+    );
     // A ticket sent to window 2 waits there alone, though both take its kind of ticket or not.
     assert_eq!((&windows["items"][0]["waiting"], &windows["items"][1]["waiting"]), (&json!(0), &json!(1)));
     let coverage = browser.get("/coverage").await["total"].clone();
@@ -194,11 +230,22 @@ async fn late_and_odd_events_undo_nothing() {
 async fn punches_cameras_and_devices_are_mirrored() {
     let scene = Scene::new().await;
     let mut journal = Journal::of("450103-01");
-    let punch = |live| H::PunchRecorded { employee: "1001".into(), punched_at: UtcMillis(START), verify: 1, state: 0, live };
+    let punch = |live| H::PunchRecorded {
+        employee: "1001".into(),
+        punched_at: UtcMillis(START),
+        verify: 1,
+        state: 0,
+        live,
+    };
     let cameras = ["450103-01-W01-C1", "450103-01-S01"];
     let config = H::NodeConfigChanged {
         cameras: vec![
-            CameraEntry { camera: cameras[1].parse().unwrap(), window: None, name: "大厅".into(), url: "rtsp://a/2".into() },
+            CameraEntry {
+                camera: cameras[1].parse().unwrap(),
+                window: None,
+                name: "大厅".into(),
+                url: "rtsp://a/2".into(),
+            },
             CameraEntry {
                 camera: cameras[0].parse().unwrap(),
                 window: Some("450103-01-W01".parse().unwrap()),
@@ -216,14 +263,22 @@ async fn punches_cameras_and_devices_are_mirrored() {
         journal.from_device(0, 0, Some("450103-01-A01-attendance"), punch(true)),
         journal.from_device(0, 0, Some("450103-01-A01-attendance"), punch(false)),
         journal.event(0, 0, config),
-        journal.from_device(1, 0, Some(cameras[0]), H::CameraUp { codec: "avc1".into(), width: 1, height: 1, down_ms: None }),
+        journal.from_device(
+            1,
+            0,
+            Some(cameras[0]),
+            H::CameraUp { codec: "avc1".into(), width: 1, height: 1, down_ms: None },
+        ),
         journal.from_device(1, 0, Some("450103-01-W01-keypad"), H::DeviceSilent {}),
     ];
     scene.take(events).await;
     let hr = Browser::signed_in(&scene, "hr").await;
     let punches = hr.get("/punches").await;
     assert_eq!(punches["items"].as_array().unwrap().len(), 1);
-    assert_eq!((&punches["items"][0]["name"], &punches["items"][0]["live"]), (&json!("王老师"), &json!(true)));
+    assert_eq!(
+        (&punches["items"][0]["name"], &punches["items"][0]["live"]),
+        (&json!("王老师"), &json!(true))
+    );
     assert_eq!(hr.status("/cameras").await, StatusCode::FORBIDDEN);
     assert_eq!(hr.status("/cases").await, StatusCode::FORBIDDEN);
     let tech = Browser::signed_in(&scene, "tech").await;
@@ -271,8 +326,24 @@ async fn everybody_sees_their_own_area_and_no_more() {
     assert_eq!(tech.status(hall).await, StatusCode::FORBIDDEN);
     let nobody = Browser::of(&scene);
     for path in [
-        "/session", "/areas", "/halls", hall, "/cameras", "/positions", "/cases", &case, "/events", "/coverage", "/punches",
-        "/ratings", "/tickets", "/nodes", "/users", "/audit", "/staff", "/cameras/450103-01-W01-C1/still.jpg",
+        "/session",
+        "/areas",
+        "/halls",
+        hall,
+        "/cameras",
+        "/positions",
+        "/cases",
+        &case,
+        "/events",
+        "/coverage",
+        "/punches",
+        "/ratings",
+        "/tickets",
+        "/nodes",
+        "/users",
+        "/audit",
+        "/staff",
+        "/cameras/450103-01-W01-C1/still.jpg",
     ] {
         assert_eq!(nobody.status(path).await, StatusCode::UNAUTHORIZED, "{path}");
     }
@@ -288,12 +359,16 @@ async fn lists_go_on_where_they_were_cut() {
     for serial in 1..=5 {
         scene.take(course(&mut journal, serial, &format!("A00{serial}"))).await;
     }
-    for (path, name, whole) in [("/cases?", "ticket", 5), ("/tickets?", "ticket", 5), ("/ratings?", "ticket", 5)] {
+    for (path, name, whole) in
+        [("/cases?", "ticket", 5), ("/tickets?", "ticket", 5), ("/ratings?", "ticket", 5)]
+    {
         let mut seen = Vec::new();
         let mut after = String::new();
         loop {
             let page = browser.get(&format!("{path}limit=2{after}")).await;
-            seen.extend(page["items"].as_array().unwrap().iter().map(|row| row[name].as_str().unwrap().to_owned()));
+            seen.extend(
+                page["items"].as_array().unwrap().iter().map(|row| row[name].as_str().unwrap().to_owned()),
+            );
             match page["next"].as_str() {
                 Some(next) => after = format!("&after={}", next.replace(' ', "%20")),
                 None => break,
@@ -311,7 +386,13 @@ async fn lists_go_on_where_they_were_cut() {
     assert!(rest["last"].is_string());
     assert_eq!(browser.get("/events?kind=rating.given").await["items"].as_array().unwrap().len(), 5);
     let from = UtcMillis(START + 8000);
-    assert_eq!(browser.get(&format!("/cases?from={from}&to={}", START + 24_000)).await["items"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        browser.get(&format!("/cases?from={from}&to={}", START + 24_000)).await["items"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
     let (status, problem) = browser.json(Method::GET, "/cases?from=yesterday", None).await;
     assert_eq!(status, StatusCode::BAD_REQUEST);
     assert!(problem["detail"].as_str().unwrap().contains("yesterday"));
@@ -324,7 +405,10 @@ async fn sessions_end_and_strangers_stay_out() {
     for (name, password) in [("region", "wrong"), ("nobody", PASSWORD)] {
         let body = json!({"name": name, "password": password});
         let (status, problem) = stranger.json(Method::POST, "/session", Some(body)).await;
-        assert_eq!((status, &problem["detail"]), (StatusCode::UNAUTHORIZED, &json!("name or password is wrong")));
+        assert_eq!(
+            (status, &problem["detail"]),
+            (StatusCode::UNAUTHORIZED, &json!("name or password is wrong"))
+        );
     }
     let browser = Browser::signed_in(&scene, "region").await;
     assert_eq!(browser.get("/session").await["user"]["role"], "supervisor");
@@ -380,7 +464,10 @@ async fn an_administrator_edits_the_tree_and_the_people() {
     let window = json!({"number": 7, "name": "新窗口", "businesses": ["税务"]});
     assert_eq!(post("/halls/450103-01/windows", window).await.0, StatusCode::CREATED);
     let renamed = json!({"name": "旧窗口"});
-    assert_eq!(put("/halls/450103-01/windows/450103-01-W07", renamed.clone()).await.0, StatusCode::NO_CONTENT);
+    assert_eq!(
+        put("/halls/450103-01/windows/450103-01-W07", renamed.clone()).await.0,
+        StatusCode::NO_CONTENT
+    );
     assert_eq!(put("/halls/450103-01/windows/450103-01-W08", renamed).await.0, StatusCode::NOT_FOUND);
     assert_eq!(admin.get("/halls/450103-01/windows").await["items"][2]["name"], "旧窗口");
     for path in ["/halls/450103-01/windows/450103-01-W07", "/halls/450999-01"] {
@@ -397,9 +484,13 @@ async fn an_administrator_edits_the_tree_and_the_people() {
     let given = answer["password"].as_str().unwrap();
     let mut new = Browser::of(&scene);
     let response = new.ask(Method::POST, "/session", Some(json!({"name": "new", "password": given}))).await;
-    new.cookie = response.headers()[header::SET_COOKIE].to_str().unwrap().split(';').next().map(str::to_owned);
+    new.cookie =
+        response.headers()[header::SET_COOKIE].to_str().unwrap().split(';').next().map(str::to_owned);
     let (status, problem) = new.json(Method::GET, "/halls", None).await;
-    assert_eq!((status, &problem["type"]), (StatusCode::FORBIDDEN, &json!("urn:hallwatch:problem:password-change-required")));
+    assert_eq!(
+        (status, &problem["type"]),
+        (StatusCode::FORBIDDEN, &json!("urn:hallwatch:problem:password-change-required"))
+    );
     let short = new.json(Method::PUT, "/session/password", Some(json!({"old": given, "new": "short"}))).await;
     assert_eq!(short.0, StatusCode::UNPROCESSABLE_ENTITY);
     let better = json!({"old": given, "new": "quite another phrase"});
@@ -410,7 +501,8 @@ async fn an_administrator_edits_the_tree_and_the_people() {
     let last = put("/users/admin", json!({"grants": [{"role": "hr", "scope": "450000"}]})).await;
     assert_eq!(last.0, StatusCode::UNPROCESSABLE_ENTITY);
     let log = admin.get("/audit").await;
-    let actions: Vec<&str> = log["items"].as_array().unwrap().iter().map(|r| r["action"].as_str().unwrap()).collect();
+    let actions: Vec<&str> =
+        log["items"].as_array().unwrap().iter().map(|r| r["action"].as_str().unwrap()).collect();
     assert_eq!(actions[0], "user.changed");
     assert!(actions.contains(&"area.changed") && actions.contains(&"password.changed"));
     assert!(scene.centre.store.read(crate::access::audit::verify).await.unwrap().is_ok());
@@ -425,8 +517,14 @@ async fn a_pairing_code_is_for_those_who_may_pair() {
     assert!(code["code"].as_str().unwrap().parse::<control_protocol::enrolment::PairingCode>().is_ok());
     assert_eq!(code["pin"].as_str().unwrap().len(), 64);
     let county = Browser::signed_in(&scene, "county").await;
-    assert_eq!(county.json(Method::POST, "/halls/450103-01/pairing-codes", None).await.0, StatusCode::FORBIDDEN);
-    assert_eq!(tech.json(Method::POST, "/halls/450999-09/pairing-codes", None).await.0, StatusCode::NOT_FOUND);
+    assert_eq!(
+        county.json(Method::POST, "/halls/450103-01/pairing-codes", None).await.0,
+        StatusCode::FORBIDDEN
+    );
+    assert_eq!(
+        tech.json(Method::POST, "/halls/450999-09/pairing-codes", None).await.0,
+        StatusCode::NOT_FOUND
+    );
     assert_eq!(tech.get("/nodes").await["items"], json!([]));
 }
 
@@ -435,14 +533,28 @@ async fn the_site_describes_itself_and_sets_its_headers() {
     let scene = Scene::new().await;
     let browser = Browser::of(&scene);
     let description = browser.get("/openapi.json").await;
-    for path in ["session", "areas", "halls", "halls/{hall}/windows", "cameras", "cases", "cases/{case_id}", "events", "coverage"] {
+    for path in [
+        "session",
+        "areas",
+        "halls",
+        "halls/{hall}/windows",
+        "cameras",
+        "cases",
+        "cases/{case_id}",
+        "events",
+        "coverage",
+    ] {
         assert!(description["paths"][format!("/api/v1/{path}")].is_object(), "{path}");
     }
     let response = browser.ask(Method::GET, "/areas", None).await;
     assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
-    assert!(response.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap().contains("default-src 'self'"));
+    assert!(
+        response.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap().contains("default-src 'self'")
+    );
     assert_eq!(response.headers()[header::CACHE_CONTROL], "no-store");
-    for (path, status) in [("/livez", StatusCode::OK), ("/readyz", StatusCode::OK), ("/metrics", StatusCode::UNAUTHORIZED)] {
+    for (path, status) in
+        [("/livez", StatusCode::OK), ("/readyz", StatusCode::OK), ("/metrics", StatusCode::UNAUTHORIZED)]
+    {
         let request = Request::builder().uri(path).body(Body::empty()).unwrap();
         assert_eq!(browser.site.clone().oneshot(request).await.unwrap().status(), status, "{path}");
     }

@@ -43,9 +43,8 @@ impl<'a> Filter<'a> {
         self.params.push(at.to_param());
         self.params.push(id.to_param());
         let (at, id) = (self.params.len() - 1, self.params.len());
-        self.conditions.push(format!(
-            "({at_column} < ${at} OR ({at_column} = ${at} AND {id_column} < ${id}))"
-        ));
+        self.conditions
+            .push(format!("({at_column} < ${at} OR ({at_column} = ${at} AND {id_column} < ${id}))"));
         self
     }
 

@@ -15,7 +15,9 @@ const STEPS: &[(&str, &str)] = &[
 pub(super) fn bring_up_to_date(connection: &mut Connection) -> Result<(), StoreError> {
     let open = |error: rusqlite::Error| StoreError::Open(error.to_string());
     connection
-        .execute_batch("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL, name TEXT NOT NULL)")
+        .execute_batch(
+            "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL, name TEXT NOT NULL)",
+        )
         .map_err(open)?;
     let version = connection
         .query_row("SELECT COALESCE(MAX(version), 0) FROM schema_version", [], |row| row.get::<_, u32>(0))
@@ -29,7 +31,8 @@ pub(super) fn bring_up_to_date(connection: &mut Connection) -> Result<(), StoreE
     for (at, (name, sql)) in STEPS.iter().enumerate().skip(version) {
         let tx = connection.transaction().map_err(open)?;
         tx.execute_batch(sql).map_err(|error| StoreError::Open(format!("step {name}: {error}")))?;
-        tx.execute("INSERT INTO schema_version (version, name) VALUES (?1, ?2)", (at as u32 + 1, name)).map_err(open)?;
+        tx.execute("INSERT INTO schema_version (version, name) VALUES (?1, ?2)", (at as u32 + 1, name))
+            .map_err(open)?;
         tx.commit().map_err(open)?;
         tracing::info!(step = name, "database schema brought up to date");
     }

@@ -70,9 +70,7 @@ impl Sqlite {
         let readers = (0..READERS)
             .map(|_| {
                 let reader = Connection::open_with_flags(file, flags).map_err(open)?;
-                reader
-                    .execute_batch("PRAGMA busy_timeout=10000; PRAGMA cache_size=-16384;")
-                    .map_err(open)?;
+                reader.execute_batch("PRAGMA busy_timeout=10000; PRAGMA cache_size=-16384;").map_err(open)?;
                 reader.set_prepared_statement_cache_capacity(STATEMENTS);
                 Ok(reader)
             })
@@ -228,7 +226,11 @@ fn run(connection: &Connection, job: WriteJob) -> Option<Finish> {
     let work = || (job.run)(&mut Statements(connection));
     let outcome = catch_unwind(AssertUnwindSafe(work));
     let keep = outcome.as_ref().is_ok_and(|ran| ran.keep);
-    let end = if keep { savepoint("RELEASE job") } else { savepoint("ROLLBACK TO job").and_then(|_| savepoint("RELEASE job")) };
+    let end = if keep {
+        savepoint("RELEASE job")
+    } else {
+        savepoint("ROLLBACK TO job").and_then(|_| savepoint("RELEASE job"))
+    };
     match (outcome, end) {
         (Ok(ran), Ok(_)) => Some(ran.finish),
         (Ok(ran), Err(error)) => {
@@ -284,7 +286,8 @@ impl Sql for Statements<'_> {
 /// need not be theirs.
 fn bind(statement: &mut rusqlite::CachedStatement<'_>, params: &[Param<'_>]) -> rusqlite::Result<()> {
     for at in 1..=statement.parameter_count() {
-        let number = statement.parameter_name(at).and_then(|name| name.strip_prefix('$')?.parse::<usize>().ok());
+        let number =
+            statement.parameter_name(at).and_then(|name| name.strip_prefix('$')?.parse::<usize>().ok());
         let param = number.and_then(|number| params.get(number.checked_sub(1)?));
         let value = match param.ok_or(rusqlite::Error::InvalidParameterCount(at, params.len()))? {
             Param::Null => ValueRef::Null,

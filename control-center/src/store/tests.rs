@@ -104,6 +104,27 @@ async fn what_is_written_is_there_after_reopening() {
 #[tokio::test]
 async fn a_reader_cannot_write_and_sees_one_snapshot() {
     let (_folder, store) = opened();
-    let refused = store.read(|sql| sql.execute("INSERT INTO mirrors (node, at) VALUES ('a', 1)", params![])).await;
+    let refused =
+        store.read(|sql| sql.execute("INSERT INTO mirrors (node, at) VALUES ('a', 1)", params![])).await;
     assert!(refused.is_err());
+}
+
+#[tokio::test]
+async fn arguments_go_by_their_number() {
+    let (_folder, store) = opened();
+    store
+        .write("one", |tx| {
+            insert(tx, "x")?;
+            tx.execute("UPDATE mirrors SET at = $2 WHERE node = $1", params!["x", 5i64])
+        })
+        .await
+        .unwrap();
+    let read = store.read(|sql| -> Result<(i64, String), StoreError> {
+        let row = sql
+            .query_one("SELECT $3 + $1, $2 || $2 FROM mirrors WHERE at = $1", params![5i64, "b", 7i64])?
+            .unwrap();
+        Ok((row.get(0)?, row.get(1)?))
+    });
+    assert_eq!(read.await.unwrap(), (12, "bb".to_owned()));
+    assert!(store.read(|sql| sql.query("SELECT $2", params![1i64])).await.is_err());
 }

@@ -93,9 +93,8 @@ async fn coverage(State(centre): State<Centre>, person: Person) -> Result<Json<C
                 "ORDER BY h.path",
                 10_000,
             );
-            let read = |row: &Row| {
-                Ok(HallShare { hall: row.get(0)?, share: Share::of(row.get(1)?, row.get(2)?) })
-            };
+            let read =
+                |row: &Row| Ok(HallShare { hall: row.get(0)?, share: Share::of(row.get(1)?, row.get(2)?) });
             sql.query(&statement, &params)?.iter().map(read).collect::<Result<Vec<_>, StoreError>>()
         })
         .await?;
