@@ -84,32 +84,9 @@ pub fn serve(order: &Order) -> Result<()> {
     for number in 0..CLIPS.min(u16::try_from(order.cameras).unwrap_or(CLIPS)).max(1) {
         let recipe =
             Recipe { kilobits: order.kilobits, ..Recipe::main(4001 + number, &format!("B{number}")) };
-        clips.push(Arc::new(filled(cache.clip(&recipe)?, order.kilobits)));
+        clips.push(Arc::new(cache.clip(&recipe)?));
     }
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(serve_clips(order, &clips))
-}
-
-/// Drawn pictures are easy to code: what is missing to the bit rate is made up by filler data (H.264 section 7.4.2.7),
-/// in every picture by the same factor, so that key frames stay as much larger than the others as they are.
-fn filled(clip: Clip, kilobits: u32) -> Clip {
-    const LEAST: usize = 8;
-    let wanted = clip.ticks() * u64::from(kilobits) * 1000 / 8 / 90_000;
-    let have: usize = clip.samples.iter().map(|sample| sample.avcc.len()).sum();
-    let factor = wanted as f64 / have.max(1) as f64;
-    let samples = clip.samples.into_iter().map(|mut sample| {
-        let missing = (sample.avcc.len() as f64 * (factor - 1.0)) as usize;
-        if missing > LEAST {
-            let mut avcc = sample.avcc.to_vec();
-            let length = missing - 4;
-            avcc.extend_from_slice(&(length as u32).to_be_bytes());
-            avcc.push(12);
-            avcc.resize(avcc.len() + length - 2, 0xFF);
-            avcc.push(0x80);
-            sample.avcc = avcc.into();
-        }
-        sample
-    });
-    Clip { samples: samples.collect(), ..clip }
 }
 
 async fn serve_clips(order: &Order, clips: &[Arc<Clip>]) -> Result<()> {
@@ -158,9 +135,11 @@ async fn feed_all(listener: TcpListener, clip: Arc<Clip>, phase: Instant) {
 /// The clip over bare TCP, at the camera's pace, until the other end goes.
 async fn feed(mut socket: TcpStream, clip: Arc<Clip>, phase: Instant) -> Result<()> {
     socket.set_nodelay(true)?;
-    let first = (phase.elapsed().as_micros() / PERIOD.as_micros()) as u32 + 1;
-    for (frame, sample) in clip.samples.iter().cycle().enumerate() {
-        tokio::time::sleep_until(phase + PERIOD * (first + frame as u32)).await;
+    // Numbers and pictures follow the clock, not the connection: whoever reads gets the same picture under one number.
+    let first = (phase.elapsed().as_micros() / PERIOD.as_micros()) as usize + 1;
+    let samples = clip.samples.iter().cycle().skip(first % clip.samples.len().max(1));
+    for (frame, sample) in (first..).zip(samples) {
+        tokio::time::sleep_until(phase + PERIOD * frame as u32).await;
         let mut unit = Vec::with_capacity(PLAIN_HEADER + sample.avcc.len());
         unit.extend_from_slice(&(sample.avcc.len() as u32).to_be_bytes());
         unit.extend_from_slice(&now_us().to_be_bytes());

@@ -22,12 +22,23 @@ impl Footprint {
         let mut sum = Self::default();
         for id in processes {
             let Some(usage) = usage_of(*id) else { continue };
-            sum.cpu += usage.cpu;
+            sum.cpu += usage.cpu.max(threads_cpu(*id));
             sum.resident += usage.resident;
             sum.proportional += proportional(*id).unwrap_or(usage.resident);
         }
         sum
     }
+}
+
+/// CPU time of the threads that a process has now, from /proc/<id>/task/*/schedstat: in nanoseconds, where
+/// /proc/<id>/stat counts hundredths of a second but also those threads that have ended. The greater of the two is right.
+fn threads_cpu(id: u32) -> Duration {
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{id}/task")) else { return Duration::ZERO };
+    let of = |thread: std::fs::DirEntry| {
+        let text = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        text.split(' ').next()?.parse().ok().map(Duration::from_nanos)
+    };
+    threads.filter_map(|thread| of(thread.ok()?)).sum()
 }
 
 /// `Pss:` of /proc/<id>/smaps_rollup (proc(5)), bytes.

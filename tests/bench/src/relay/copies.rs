@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::{
     Shape,
     course::{Relay, Stuck},
-    viewer::{Entry, Viewers, enter_stream},
+    viewer::{Entry, Viewers, enter_stream, watch_plainly},
 };
 use crate::{
     cameras::{Cameras, now_us},
@@ -97,6 +97,8 @@ impl Relay for Ffmpeg {
                 "low_delay",
             ];
             arguments.extend([
+                "-fpsprobesize",
+                "0",
                 "-analyzeduration",
                 "0",
                 "-probesize",
@@ -225,6 +227,7 @@ impl Floor {
 
 impl Relay for Floor {
     const NAME: &'static str = "floor (bare copy loop)";
+    const KNOWS_PICTURES: bool = false;
 
     fn parts(&self) -> Vec<(String, Vec<u32>)> {
         vec![("copy loop".to_owned(), self.process.id().into_iter().collect())]
@@ -243,6 +246,10 @@ impl Relay for Floor {
             }
         }
         Ok(viewers)
+    }
+
+    async fn watch_source(&self, cameras: &Cameras, count: usize) -> Result<Viewers> {
+        watch_plainly(cameras, count).await
     }
 
     async fn enter_live(&mut self, _camera: usize) -> Result<Option<Entry>> {

@@ -26,6 +26,8 @@ const ENTRY_PATIENCE: Duration = Duration::from_secs(40);
 pub(super) trait Relay {
     /// Its name.
     const NAME: &'static str;
+    /// Whether it knows a key frame from another picture, so that a first picture can be asked of it.
+    const KNOWS_PICTURES: bool = true;
 
     /// Its processes of the moment, by what they are.
     fn parts(&self) -> Vec<(String, Vec<u32>)>;
@@ -38,6 +40,11 @@ pub(super) trait Relay {
 
     /// One more viewer of a camera that is watched, where a relay can have one.
     async fn enter_live(&mut self, camera: usize) -> Result<Option<Entry>>;
+
+    /// One who watches the first `count` cameras with nothing between, by the way the relay gets them.
+    async fn watch_source(&self, cameras: &Cameras, count: usize) -> Result<Viewers> {
+        watch_directly(cameras, count).await
+    }
 
     /// A viewer that stops reading, and what it is in words: an additional one, or else one of `viewers`.
     async fn stick(&mut self, viewers: &Viewers, shape: Shape) -> Result<Stuck>;
@@ -194,12 +201,12 @@ pub(super) async fn run<R: Relay>(
 
     let viewers = relay.attach(shape).await?;
     viewers.started(shape.cameras, ENTRY_PATIENCE).await?;
-    if cold.is_empty() {
+    if cold.is_empty() && R::KNOWS_PICTURES {
         let first = |camera| viewers.ledgers.first().and_then(|ledger| ledger.first_key(camera));
         let after = |at: u64| (at as f64 - viewers.since_us as f64) / 1000.0;
         cold.extend((0..shape.cameras).filter_map(first).map(after));
     }
-    let direct = watch_directly(cameras, DIRECT.min(shape.cameras)).await?;
+    let direct = relay.watch_source(cameras, DIRECT.min(shape.cameras)).await?;
     tokio::time::sleep(Duration::from_secs(2)).await;
 
     let me = [std::process::id()];

@@ -1,7 +1,7 @@
 //! Hallwatch as the relay: an edge agent that pulls the cameras, a control centre, and wall sockets, all joined by TLS as
 //! in a real installation. The hall has no windows and no devices, only cameras.
 
-use std::path::Path;
+use std::{io::Read, path::Path};
 
 use anyhow::{Context, Result};
 use region::{
@@ -37,9 +37,7 @@ impl Hallwatch {
     pub(super) async fn start(cameras: &Cameras, shape: Shape, folder: &Path) -> Result<Self> {
         let plan = RegionPlan::of(1, 0, shape.cameras, folder.join("footage"));
         let hall = plan.halls.first().context("a plan without a hall")?;
-        // Everything here is on loopback and gone after the run.
-        let passwords: Vec<String> =
-            people(&plan).iter().map(|person| format!("bench-{}-pass-2026", person.1)).collect();
+        let passwords = passwords(people(&plan).len())?;
         let centre =
             Centre::start(folder, &import_file(&plan, &passwords), "127.0.0.1:0", "127.0.0.1:0").await?;
         let (name, password) = sign_in_of(&plan, &passwords, "administrator")?;
@@ -83,6 +81,14 @@ impl Hallwatch {
         wall.watch(&ids, "main").await?;
         Ok(wall)
     }
+}
+
+/// Passwords for this run only.
+fn passwords(count: usize) -> Result<Vec<String>> {
+    let mut random = vec![0; count * 12];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
+    let word = |bytes: &[u8]| bytes.iter().map(|byte| char::from(b'a' + byte % 26)).collect();
+    Ok(random.chunks(12).map(word).collect())
 }
 
 fn sign_in_of<'a>(plan: &RegionPlan, passwords: &'a [String], role: &str) -> Result<(&'static str, &'a str)> {

@@ -21,8 +21,9 @@ use self::{
     copies::{Ffmpeg, Floor, GStreamer, written},
     course::{Outcome, Times},
     hallwatch::Hallwatch,
+    viewer::enter_directly,
 };
-use crate::{cameras::Cameras, machine::Machine};
+use crate::{cameras::Cameras, machine::Machine, percentiles::Spread};
 
 /// Footage is encoded at the first run on a machine.
 const FOOTAGE_PATIENCE: Duration = Duration::from_secs(300);
@@ -109,6 +110,8 @@ struct Round {
     shape: Shape,
     kilobits: f64,
     largest_unit: usize,
+    /// First picture for somebody who dials the camera itself, ms.
+    direct_cold_ms: Option<Spread>,
     load_before: String,
     load_after: String,
     outcomes: Vec<Outcome>,
@@ -166,7 +169,10 @@ async fn measure(order: &Order, shape: Shape, times: Times, folder: &Path) -> Re
     let load_before = crate::machine::load();
     let (mut cameras_process, cameras) = start_cameras(order, shape, folder).await?;
     let id = cameras_process.id().context("the cameras have ended")?;
-    let (mut outcomes, mut failures) = (Vec::new(), Vec::new());
+    let (mut outcomes, mut failures, mut direct) = (Vec::new(), Vec::new(), Vec::new());
+    for camera in 0..times.entries.min(shape.cameras) {
+        direct.push(enter_directly(&cameras, camera).await?.first_ms);
+    }
     for system in &order.systems {
         cameras_process.check()?;
         let folder = folder.join(format!("{system:?}").to_lowercase());
@@ -199,7 +205,8 @@ async fn measure(order: &Order, shape: Shape, times: Times, folder: &Path) -> Re
     }
     let load_after = crate::machine::load();
     let (kilobits, largest_unit) = (cameras.kilobits, cameras.largest);
-    Ok(Round { shape, kilobits, largest_unit, load_before, load_after, outcomes, failures })
+    let direct_cold_ms = Spread::of(direct);
+    Ok(Round { shape, kilobits, largest_unit, direct_cold_ms, load_before, load_after, outcomes, failures })
 }
 
 async fn start_cameras(order: &Order, shape: Shape, folder: &Path) -> Result<(Process, Cameras)> {

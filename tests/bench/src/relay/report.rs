@@ -125,6 +125,7 @@ fn entries(round: &Round) {
             text(outcome.connected_ms)
         );
     }
+    println!("    {:<22} {:>24}", "(direct client)", text(round.direct_cold_ms));
     println!(
         "    (cold, Hallwatch: from asking on an open wall; others: from the start of the relay's pipelines or processes)"
     );

@@ -223,10 +223,23 @@ pub(super) async fn enter_wall(api: &Api, camera: &str) -> Result<Entry> {
 }
 
 /// Connects to `port`, reads until it is caught up, and goes.
-pub(super) async fn enter_stream(port: u16, mut splitter: Splitter) -> Result<Entry> {
-    let (asked, asked_us) = (std::time::Instant::now(), now_us());
-    let mut socket = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
-    let connected_ms = asked.elapsed().as_secs_f64() * 1000.0;
+pub(super) async fn enter_stream(port: u16, splitter: Splitter) -> Result<Entry> {
+    let asked_us = now_us();
+    let socket = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
+    caught_up(socket, splitter, asked_us).await
+}
+
+/// The same at camera `index` itself.
+pub(super) async fn enter_directly(cameras: &Cameras, index: usize) -> Result<Entry> {
+    let asked_us = now_us();
+    let socket = dial(cameras, index).await?;
+    caught_up(socket, Splitter::Rtp(Rtp::default()), asked_us).await
+}
+
+async fn caught_up(mut socket: TcpStream, mut splitter: Splitter, asked_us: u64) -> Result<Entry> {
+    let after_ms = |at_us: u64| (at_us as f64 - asked_us as f64) / 1000.0;
+    let connected_ms = after_ms(now_us());
+    let newest = asked_us - crate::cameras::PERIOD.as_micros() as u64;
     let mut buffer = vec![0; 128 << 10];
     let (mut first, mut caught_up) = (None, None);
     let entering = async {
@@ -237,13 +250,11 @@ pub(super) async fn enter_stream(port: u16, mut splitter: Splitter) -> Result<En
             }
             let at_us = now_us();
             splitter.push(buffer.get(..count).unwrap_or_default(), at_us, |picture| {
-                let after_ms = (picture.at_us as f64 - asked_us as f64) / 1000.0;
-                if picture.key || first.is_some() {
-                    first.get_or_insert(after_ms);
-                    let newest = asked_us - crate::cameras::PERIOD.as_micros() as u64;
-                    if picture.stamp.is_some_and(|stamp| stamp.sent_us > newest) {
-                        caught_up.get_or_insert(after_ms);
-                    }
+                if picture.key {
+                    first.get_or_insert(after_ms(picture.at_us));
+                }
+                if first.is_some() && picture.stamp.is_some_and(|stamp| stamp.sent_us > newest) {
+                    caught_up.get_or_insert(after_ms(picture.at_us));
                 }
             });
         }
@@ -282,6 +293,17 @@ pub(super) async fn watch_directly(cameras: &Cameras, count: usize) -> Result<Vi
     for camera in 0..count {
         let socket = dial(cameras, camera).await?;
         viewers.read(0, camera, socket, Splitter::Rtp(Rtp::default()));
+    }
+    viewers.started(count, Duration::from_secs(10)).await?;
+    Ok(viewers)
+}
+
+/// The same over bare TCP, as the floor gets the pictures.
+pub(super) async fn watch_plainly(cameras: &Cameras, count: usize) -> Result<Viewers> {
+    let mut viewers = Viewers::new(1);
+    for (camera, port) in cameras.plain.iter().take(count).enumerate() {
+        let socket = TcpStream::connect((Ipv4Addr::LOCALHOST, *port)).await?;
+        viewers.read(0, camera, socket, Splitter::Plain(Vec::new()));
     }
     viewers.started(count, Duration::from_secs(10)).await?;
     Ok(viewers)
