@@ -182,11 +182,11 @@ impl Journal {
 
     /// The next event: at window `window` (0: none), in case `serial` (0: none).
     pub(crate) fn event(&mut self, window: u32, serial: u32, happening: Happening) -> StoredEvent {
-        self.from_device(window, serial, None, happening)
+        self.by_device(window, serial, None, happening)
     }
 
     /// The same, reported by a device.
-    pub(crate) fn from_device(
+    pub(crate) fn by_device(
         &mut self,
         window: u32,
         serial: u32,

@@ -260,16 +260,16 @@ async fn punches_cameras_and_devices_are_mirrored() {
         }],
     };
     let events = vec![
-        journal.from_device(0, 0, Some("450103-01-A01-attendance"), punch(true)),
-        journal.from_device(0, 0, Some("450103-01-A01-attendance"), punch(false)),
+        journal.by_device(0, 0, Some("450103-01-A01-attendance"), punch(true)),
+        journal.by_device(0, 0, Some("450103-01-A01-attendance"), punch(false)),
         journal.event(0, 0, config),
-        journal.from_device(
+        journal.by_device(
             1,
             0,
             Some(cameras[0]),
             H::CameraUp { codec: "avc1".into(), width: 1, height: 1, down_ms: None },
         ),
-        journal.from_device(1, 0, Some("450103-01-W01-keypad"), H::DeviceSilent {}),
+        journal.by_device(1, 0, Some("450103-01-W01-keypad"), H::DeviceSilent {}),
     ];
     scene.take(events).await;
     let hr = Browser::signed_in(&scene, "hr").await;

@@ -80,13 +80,16 @@ impl Sql for Tx<'_> {
     }
 }
 
+/// Work on statements.
+type Work<T> = Box<dyn FnOnce(&mut dyn Sql) -> T + Send>;
+
 /// A piece of reading, to be run on a snapshot.
-pub struct ReadJob(Box<dyn FnOnce(&mut dyn Sql) + Send>);
+pub struct ReadJob(Work<()>);
 
 /// A piece of writing, to be run in a transaction, alone or with others.
 pub struct WriteJob {
     label: &'static str,
-    run: Box<dyn FnOnce(&mut dyn Sql) -> Ran + Send>,
+    run: Work<Ran>,
 }
 
 /// How a piece of writing ended, before the commit.
