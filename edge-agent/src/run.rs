@@ -143,13 +143,15 @@ pub async fn run(config: Config, cancel: CancellationToken) -> anyhow::Result<()
     let clock = SystemClock::start();
     let (identity, journal, serials, mut thread) = open_journal(&config, clock.clone()).await?;
     tracing::info!(node = %identity.node, hall = %config.hall.id, version = crate::VERSION, "the agent starts");
-    let stop = cancel.child_token();
+    // Not a child of `cancel`: no part may end before the end was noticed here.
+    let stop = CancellationToken::new();
     let mut tasks = Tasks::new();
     let started = assemble(&config, identity, &journal, serials, &clock, &stop, &mut tasks).await;
     drop(journal);
     let ended = match started {
         Err(e) => Err(e),
         Ok(()) => tokio::select! {
+            biased;
             () = cancel.cancelled() => Ok(()),
             why = thread.failure() => Err(anyhow::anyhow!("the journal cannot be written: {why}")),
             Some(ended) = tasks.join_next() => Err(unasked(ended)),
