@@ -1,6 +1,10 @@
 //! The control centre's command line.
 
-use std::{io::Read, net::SocketAddr, path::PathBuf};
+use std::{
+    io::{IsTerminal, Read},
+    net::SocketAddr,
+    path::PathBuf,
+};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
@@ -168,7 +172,10 @@ async fn open(data: PathBuf) -> Result<Store> {
 
 async fn start(run: Run) -> Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     if run.log_json {
         log.json().init()
     } else {
