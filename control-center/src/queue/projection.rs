@@ -160,18 +160,20 @@ fn window_state(sql: &mut dyn Sql, event: &Event, window: &WindowId) -> Result<b
             now.go(WindowState::Paused);
         }
         H::WindowResumed {} => {
-            let before = now.before_pause.take().unwrap_or(WindowState::Idle);
             now.pause_reason = None;
-            now.go(before);
+            if now.state == WindowState::Paused {
+                let before = now.before_pause.take().unwrap_or(WindowState::Idle);
+                now.go(before);
+            }
         }
         H::TicketCalled { ticket, .. } | H::TicketRecalled { ticket, .. } | H::TicketResumed { ticket } => {
-            now.hold(ticket, case).go(WindowState::Called);
+            now.busy(ticket, case, WindowState::Called);
         }
         H::ServiceStarted { ticket } => {
-            now.hold(ticket, case).go(WindowState::Serving);
+            now.busy(ticket, case, WindowState::Serving);
         }
         H::RatingInvited { ticket, .. } => {
-            now.hold(ticket, case).go(WindowState::Rating);
+            now.busy(ticket, case, WindowState::Rating);
         }
         H::TicketNoShow { .. }
         | H::TicketTransferred { .. }
@@ -252,11 +254,15 @@ impl Known {
         self.case_id = None;
     }
 
-    fn hold(&mut self, ticket: &str, case: Option<String>) -> &mut Self {
+    /// The window is about a case. A break lasts until it is ended; what goes on under it is seen after it.
+    fn busy(&mut self, ticket: &str, case: Option<String>, state: WindowState) {
         self.ticket = Some(ticket.to_owned());
         self.case_id = case;
-        self.pause_reason = None;
-        self
+        if self.state == WindowState::Paused {
+            self.before_pause = Some(state);
+        } else {
+            self.go(state);
+        }
     }
 
     /// The case has left the window, which may be on a break or closed meanwhile.

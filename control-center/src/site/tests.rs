@@ -227,6 +227,26 @@ async fn late_and_odd_events_undo_nothing() {
 }
 
 #[tokio::test]
+async fn a_break_hides_what_goes_on_and_gives_it_back() {
+    let scene = Scene::new().await;
+    let browser = Browser::signed_in(&scene, "county").await;
+    let mut journal = Journal::of("450103-01");
+    let mut events = vec![journal.event(1, 0, H::WindowOpened {})];
+    let mut course = course(&mut journal, 1, "A001");
+    course.truncate(3);
+    events.extend(course);
+    events.push(journal.event(1, 0, H::WindowPaused { reason: None }));
+    events.push(journal.event(1, 1, H::ServiceStarted { ticket: "A001".into() }));
+    scene.take(events).await;
+    let now = window(&browser).await;
+    assert_eq!((&now["state"], &now["ticket"]), (&json!("paused"), &json!("A001")));
+    scene.take(vec![journal.event(1, 0, H::WindowResumed {})]).await;
+    assert_eq!(window(&browser).await["state"], "serving");
+    scene.take(vec![journal.event(1, 0, H::WindowResumed {})]).await;
+    assert_eq!(window(&browser).await["state"], "serving");
+}
+
+#[tokio::test]
 async fn punches_cameras_and_devices_are_mirrored() {
     let scene = Scene::new().await;
     let mut journal = Journal::of("450103-01");
