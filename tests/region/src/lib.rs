@@ -3,6 +3,7 @@
 //! part of the product.
 
 pub mod api;
+pub mod control;
 pub mod edge_config;
 pub mod places;
 pub mod plan;

@@ -71,7 +71,8 @@ pub fn sim_config(
         "footage": plan.footage,
         "zone": "Asia/Shanghai",
         "stamp": plan.stamped,
-        "day": plan.day,
+        // The day begins when the edge agent listens: what is pressed before that is pressed for nobody.
+        "day": false,
         "business": businesses,
         "clerk": clerks,
         "window": windows,

@@ -12,6 +12,7 @@ use simulated_hall::hall::Ready as SimReady;
 
 use crate::{
     api::Api,
+    control::Control,
     edge_config::{HallPorts, camera_url, edge_config},
     plan::{CAMERA_PASSWORD, CAMERA_USER, HallPlan, RegionPlan, hall_folder, import_file, people},
     process::{Process, Usage, binary, run, until},
@@ -270,6 +271,11 @@ impl Region {
             region.halls.push(started);
         }
         region.wait_for_cameras(PATIENCE).await?;
+        if region.plan.day {
+            for hall in &region.halls {
+                Control(hall.sim.control).day(true).await?;
+            }
+        }
         Ok(region)
     }
 

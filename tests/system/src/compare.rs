@@ -92,7 +92,7 @@ pub async fn compare(api: &Api, hall: &str, log: &std::path::Path, from: Timesta
     });
     let recorded = tickets.iter().filter(|t| !t["issued_at"].is_null()).map(|t| {
         Ok(Fact {
-            words: format!("{} {}", text(&t["number"]), text(&t["business"])),
+            words: format!("{} {}", text(&t["ticket"]), text(&t["business"])),
             at: utc(&t["issued_at"])?,
         })
     });

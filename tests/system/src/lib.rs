@@ -2,5 +2,4 @@
 //! own log says was pressed, printed and punched.
 
 pub mod compare;
-pub mod control;
 pub mod stage;

@@ -4,10 +4,9 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use region::RegionPlan;
+use region::{RegionPlan, control::Control};
 use system_tests::{
     compare::settle,
-    control::Control,
     stage::{Stage, footage},
 };
 

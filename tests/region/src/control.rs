@@ -1,4 +1,4 @@
-//! A simulated hall's control interface, from a test.
+//! A simulated hall's control interface, for whoever drives it.
 
 use std::{net::SocketAddr, time::Duration};
 
