@@ -32,7 +32,7 @@ PAYLOADERS = {"video/x-h264": ("h264parse", "rtph264pay"), "video/x-h265": ("h26
 class Clip:
     """The coded pictures of a file's first video track, in decoding order, with their times from 0."""
 
-    def __init__(self, path):
+    def __init__(self, path, rate):
         # H.264 goes as AVC, so that its parameter sets are in the caps and so in the session description.
         line = (
             "filesrc name=file ! parsebin ! capsfilter "
@@ -55,12 +55,18 @@ class Clip:
         reader.set_state(Gst.State.NULL)
         if not self.units:
             raise SystemExit(f"{path}: no H.264 or H.265 video: {error.parse_error() if error else 'empty'}")
-        step = self.units[0].duration
-        if step == Gst.CLOCK_TIME_NONE or step == 0:
-            step = Gst.SECOND // 25
+        none = Gst.CLOCK_TIME_NONE
+        step = Gst.SECOND * 1000 // round(rate * 1000)
+        if any(unit.pts == none for unit in self.units):
+            # A bare H.264 byte stream, as drawn footage is written, has no times.
+            self.times = [(index * step, index * step) for index in range(len(self.units))]
+            self.duration = len(self.units) * step
+            return
+        if self.units[0].duration not in (0, none):
+            step = self.units[0].duration
         # A clip with B-frames begins showing later than it begins decoding; Matroska gives no decoding time at all.
         first = min(unit.pts for unit in self.units)
-        decoded = [unit.dts if unit.dts != Gst.CLOCK_TIME_NONE else index * step for index, unit in enumerate(self.units)]
+        decoded = [index * step if unit.dts == none else unit.dts for index, unit in enumerate(self.units)]
         self.times = [(dts - decoded[0], unit.pts - first) for dts, unit in zip(decoded, self.units)]
         self.duration = self.times[-1][0] + step
 
@@ -109,6 +115,7 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     arguments.add_argument("--clip", required=True, help="the file played as /main")
     arguments.add_argument("--sub-clip", help="the file played as /sub; without it the same clip")
+    arguments.add_argument("--rate", type=float, default=25.0, help="pictures a second, for files without times")
     arguments.add_argument("--port", default="0", help="0: any free one")
     arguments.add_argument("--user", help="ask for this user, by Digest")
     arguments.add_argument("--password", default="")
@@ -118,8 +125,8 @@ def main():
     server = GstRtspServer.RTSPServer()
     server.set_address("127.0.0.1")
     server.set_service(asked.port)
-    main_clip = Clip(asked.clip)
-    sub_clip = Clip(asked.sub_clip) if asked.sub_clip else main_clip
+    main_clip = Clip(asked.clip, asked.rate)
+    sub_clip = Clip(asked.sub_clip, asked.rate) if asked.sub_clip else main_clip
     factories = {"main": Mount(main_clip), "sub": Mount(sub_clip)}
     if asked.user:
         auth = GstRtspServer.RTSPAuth()
