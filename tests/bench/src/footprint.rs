@@ -5,11 +5,9 @@ use std::time::Duration;
 use region::process::usage_of;
 use serde::Serialize;
 
-/// What some processes have used.
+/// Memory of some processes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
 pub struct Footprint {
-    /// CPU time so far, user and system.
-    pub cpu: Duration,
     /// Resident memory, bytes; pages that several processes share are counted for each.
     pub resident: u64,
     /// Proportional memory, bytes (PSS): a page that several share is divided among them.
@@ -17,17 +15,21 @@ pub struct Footprint {
 }
 
 impl Footprint {
-    /// The sum over `processes`; one that has ended counts nothing.
+    /// The sum over `processes`; one that has ended counts nothing. Takes some milliseconds for each.
     pub fn of(processes: &[u32]) -> Self {
         let mut sum = Self::default();
         for id in processes {
             let Some(usage) = usage_of(*id) else { continue };
-            sum.cpu += usage.cpu.max(threads_cpu(*id));
             sum.resident += usage.resident;
             sum.proportional += proportional(*id).unwrap_or(usage.resident);
         }
         sum
     }
+}
+
+/// CPU time so far of `processes`, user and system.
+pub fn cpu_of(processes: &[u32]) -> Duration {
+    processes.iter().filter_map(|id| Some(usage_of(*id)?.cpu.max(threads_cpu(*id)))).sum()
 }
 
 /// CPU time of the threads that a process has now, from /proc/<id>/task/*/schedstat: in nanoseconds, where
@@ -56,6 +58,7 @@ mod tests {
     fn this_process_has_a_footprint() {
         let mine = Footprint::of(&[std::process::id()]);
         assert!(mine.resident > 0 && mine.proportional > 0 && mine.proportional <= mine.resident * 2);
+        assert!(cpu_of(&[std::process::id()]) > Duration::ZERO);
         assert_eq!(Footprint::of(&[u32::MAX]), Footprint::default());
     }
 }

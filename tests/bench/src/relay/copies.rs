@@ -85,29 +85,11 @@ impl Relay for Ffmpeg {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
             let to = format!("tcp://127.0.0.1:{}?tcp_nodelay=1", listener.local_addr()?.port());
             let url = self.cameras.url(camera);
-            // Settings for low delay: no probing beyond the session description, every packet written at once.
-            let mut arguments = vec![
-                "-nostdin",
-                "-hide_banner",
-                "-loglevel",
-                "error",
-                "-fflags",
-                "nobuffer",
-                "-flags",
-                "low_delay",
-            ];
-            arguments.extend([
-                "-fpsprobesize",
-                "0",
-                "-analyzeduration",
-                "0",
-                "-probesize",
-                "32768",
-                "-rtsp_transport",
-                "tcp",
-                "-i",
-                &url,
-            ]);
+            // No probing beyond the session description, and every packet written at once. Not `nobuffer`: with it
+            // the first key frame, which is probed, is lost, and the first picture comes two seconds later.
+            let mut arguments = vec!["-nostdin", "-hide_banner", "-loglevel", "error"];
+            arguments.extend(["-analyzeduration", "0", "-probesize", "32768"]);
+            arguments.extend(["-rtsp_transport", "tcp", "-i", &url]);
             for _ in 0..shape.viewers {
                 arguments.extend(["-map", "0:v:0", "-c", "copy", "-flush_packets", "1", "-muxdelay", "0"]);
                 arguments.extend(["-muxpreload", "0", "-f", "mpegts", &to]);

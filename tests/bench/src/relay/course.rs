@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     cameras::{Cameras, RATE},
-    footprint::Footprint,
+    footprint::{Footprint, cpu_of},
     ledger::{Arrival, Seen, added, delays},
     percentiles::Spread,
 };
@@ -64,6 +64,7 @@ pub(super) struct Stuck {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Times {
     pub(super) idle: Duration,
+    pub(super) settle: Duration,
     pub(super) measured: Duration,
     pub(super) stuck: Duration,
     pub(super) entries: usize,
@@ -150,20 +151,23 @@ pub(super) struct Outcome {
     pub(super) notes: Vec<String>,
 }
 
-fn footprints(parts: &[(String, Vec<u32>)]) -> Vec<(String, Footprint)> {
+type Parts = Vec<(String, Vec<u32>)>;
+
+fn memory(parts: &Parts) -> Vec<(String, Footprint)> {
     parts.iter().map(|(name, ids)| (name.clone(), Footprint::of(ids))).collect()
 }
 
-fn rate(before: Footprint, after: Footprint, time: Duration) -> f64 {
-    after.cpu.saturating_sub(before.cpu).as_secs_f64() * 1000.0 / time.as_secs_f64()
+fn cpu(parts: &Parts) -> Vec<Duration> {
+    parts.iter().map(|(_, ids)| cpu_of(ids)).collect()
 }
 
-fn sum(parts: &[(String, Footprint)]) -> Footprint {
-    parts.iter().fold(Footprint::default(), |sum, (_, part)| Footprint {
-        cpu: sum.cpu + part.cpu,
-        resident: sum.resident + part.resident,
-        proportional: sum.proportional + part.proportional,
-    })
+/// ms a second.
+fn rate(before: Duration, after: Duration, time: Duration) -> f64 {
+    after.saturating_sub(before).as_secs_f64() * 1000.0 / time.as_secs_f64()
+}
+
+fn proportional(parts: &Parts) -> i64 {
+    parts.iter().map(|(_, ids)| Footprint::of(ids).proportional as i64).sum()
 }
 
 fn arrivals(seen: &[Seen], but: Option<(usize, usize)>) -> Vec<Arrival> {
@@ -183,13 +187,11 @@ pub(super) async fn run<R: Relay>(
     times: Times,
 ) -> Result<Outcome> {
     let mut notes = Vec::new();
-    let idle_parts = footprints(&relay.parts());
+    let parts = relay.parts();
+    let before = cpu(&parts);
     tokio::time::sleep(times.idle).await;
-    let idle: Vec<(String, f64, Footprint)> = footprints(&relay.parts())
-        .into_iter()
-        .zip(&idle_parts)
-        .map(|((name, now), (_, before))| (name, rate(*before, now, times.idle), now))
-        .collect();
+    let idle_rates = before.into_iter().zip(cpu(&parts)).map(|(before, now)| rate(before, now, times.idle));
+    let idle: Vec<(f64, (String, Footprint))> = idle_rates.zip(memory(&parts)).collect();
 
     let mut cold = Vec::new();
     for camera in 0..times.entries.min(shape.cameras) {
@@ -207,30 +209,37 @@ pub(super) async fn run<R: Relay>(
         cold.extend((0..shape.cameras).filter_map(first).map(after));
     }
     let direct = relay.watch_source(cameras, DIRECT.min(shape.cameras)).await?;
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    tokio::time::sleep(times.settle).await;
 
-    let me = [std::process::id()];
+    let mut watched = relay.parts();
+    watched.push(("viewers".to_owned(), vec![std::process::id()]));
+    watched.push(("cameras".to_owned(), vec![cameras_process]));
+    let before = cpu(&watched);
     let _ = (viewers.take(), direct.take());
-    let before = (footprints(&relay.parts()), Footprint::of(&me), Footprint::of(&[cameras_process]));
     let begun = std::time::Instant::now();
     tokio::time::sleep(times.measured).await;
     let (seen, straight) = (viewers.take(), direct.take());
     let took = begun.elapsed();
-    let after = (footprints(&relay.parts()), Footprint::of(&me), Footprint::of(&[cameras_process]));
+    let mut rates: Vec<f64> =
+        before.into_iter().zip(cpu(&watched)).map(|(before, now)| rate(before, now, took)).collect();
+    let cameras_cpu_ms_per_second = rates.pop().unwrap_or_default();
+    let viewers_cpu_ms_per_second = rates.pop().unwrap_or_default();
     let (all, straight) = (arrivals(&seen, None), arrivals(&straight, None));
+    let parts = relay.parts();
     let parts =
-        relay.parts().into_iter().zip(before.0).zip(&after.0).map(|(((name, ids), (_, was)), (_, is))| {
-            let idle = idle.iter().find(|(part, ..)| *part == name);
+        memory(&parts).into_iter().zip(&parts).zip(rates).map(|(((name, loaded), (_, ids)), rate)| {
+            let idle = idle.iter().find(|(_, (part, before))| *part == name && before.resident > 0);
             Part {
-                processes: ids.len(),
-                idle_cpu_ms_per_second: idle.map(|(_, rate, _)| *rate),
-                cpu_ms_per_second: rate(was, *is, took),
-                idle: idle.map(|(.., footprint)| *footprint),
-                loaded: *is,
                 name,
+                processes: ids.len(),
+                idle_cpu_ms_per_second: idle.map(|(rate, _)| *rate),
+                cpu_ms_per_second: rate,
+                idle: idle.map(|(_, (_, footprint))| *footprint),
+                loaded,
             }
         });
     let parts = parts.collect();
+    drop(direct);
 
     let mut live = Vec::new();
     for camera in 0..times.entries {
@@ -251,8 +260,8 @@ pub(super) async fn run<R: Relay>(
     Ok(Outcome {
         name: R::NAME.to_owned(),
         parts,
-        viewers_cpu_ms_per_second: rate(before.1, after.1, took),
-        cameras_cpu_ms_per_second: rate(before.2, after.2, took),
+        viewers_cpu_ms_per_second,
+        cameras_cpu_ms_per_second,
         got: all.len(),
         expected: expected(shape.streams(), took),
         missing: seen.iter().map(|seen| seen.missing).sum(),
@@ -280,13 +289,15 @@ async fn stuck<R: Relay>(
     time: Duration,
 ) -> Result<StuckOutcome> {
     let stuck = relay.stick(viewers, shape).await?;
+    let parts = relay.parts();
+    let memory_before = proportional(&parts);
+    let before: Duration = cpu(&parts).iter().sum();
     let _ = viewers.take();
-    let before = sum(&footprints(&relay.parts()));
     let begun = std::time::Instant::now();
     tokio::time::sleep(time).await;
     let seen = viewers.take();
     let took = begun.elapsed();
-    let after = sum(&footprints(&relay.parts()));
+    let after = cpu(&parts).iter().sum();
     let others = arrivals(&seen, stuck.own);
     let own = usize::from(stuck.own.is_some());
     let mut outcome = StuckOutcome {
@@ -297,7 +308,7 @@ async fn stuck<R: Relay>(
         expected: expected(shape.streams() - own, took),
         missing: seen.iter().map(|seen| seen.missing).sum(),
         cpu_ms_per_second: rate(before, after, took),
-        grown: after.proportional as i64 - before.proportional as i64,
+        grown: proportional(&parts) - memory_before,
         told_missing: None,
         back_ms: None,
     };

@@ -1,5 +1,11 @@
 //! `bench relay`: N cameras to M viewers through Hallwatch, and the same load in the same run from the same cameras
 //! through `ffmpeg -c copy`, a GStreamer relay, and a bare copy loop.
+//!
+//! Every picture carries the time at which it left its camera; every viewer notes when it had the picture whole. One who
+//! watches the first cameras directly does the same, and the difference, picture by picture, is what a relay adds. All
+//! clocks are one machine's clock. The simulated cameras and the viewers (all in this program) have their own rows, so
+//! that a relay's CPU is its own. Each relay has its cameras, viewers and patience alike; what cannot be alike (ffmpeg
+//! and the copy loop take no newcomers, the copy loop knows no pictures) is left out and shown as "–".
 
 mod copies;
 mod course;
@@ -137,15 +143,11 @@ pub async fn run(order: &Order) -> Result<()> {
     }
     let second = Duration::from_secs(1);
     let times = if order.quick {
-        Times { idle: second, measured: 3 * second, stuck: 2 * second, entries: 2 }
+        Times { idle: second / 2, settle: second / 2, measured: 2 * second, stuck: second, entries: 2 }
     } else {
         let measured = Duration::from_secs(order.seconds.max(1));
-        Times {
-            idle: 3 * second,
-            measured,
-            stuck: order.stuck_seconds.map_or(measured, Duration::from_secs),
-            entries: 5,
-        }
+        let stuck = order.stuck_seconds.map_or(measured, Duration::from_secs);
+        Times { idle: 3 * second, settle: 2 * second, measured, stuck, entries: 5 }
     };
     std::fs::create_dir_all(&order.footage).context("the footage folder")?;
     let scratch = tempfile::tempdir()?;

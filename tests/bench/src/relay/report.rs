@@ -34,26 +34,29 @@ pub(super) fn print(round: &Round, seconds: f64) {
 fn cpu_and_memory(round: &Round) {
     let (cameras, streams) = (round.shape.cameras as f64, round.shape.streams() as f64);
     println!(
-        "  CPU ms per second of …              camera  viewer-stream  (idle, all)   memory MiB: idle → loaded (RSS)   per camera"
+        "  CPU ms per second                   per camera  per stream   idle, all   memory MiB (PSS): idle   loaded (RSS)          above idle, per camera"
     );
     let row = |name: &str, cpu: f64, idle: Option<f64>, memory: Option<(Option<f64>, f64, f64)>| {
         let idle = idle.map_or("–".to_owned(), |idle| format!("{idle:.1}"));
         let memory = memory.map_or(String::new(), |(before, loaded, resident)| {
             let above = before.map_or(loaded, |before| loaded - before) / cameras;
             let before = before.map_or("–".to_owned(), |before| format!("{before:.1}"));
-            format!("{before:>12} → {loaded:.1} ({resident:.1}){above:>19.2}")
+            format!(
+                "{before:>22} {:>8} {:<14} {above:>12.2}",
+                format!("{loaded:.1}"),
+                format!("({resident:.1})")
+            )
         });
-        println!("    {name:<30} {:>8.3} {:>14.3} {idle:>10}   {memory}", cpu / cameras, cpu / streams);
+        println!("    {name:<32} {:>11.3} {:>11.3} {idle:>11}   {memory}", cpu / cameras, cpu / streams);
     };
     for outcome in &round.outcomes {
         let memory = |part: &Part| {
-            let idle = part.idle.filter(|idle| idle.resident > 0).map(|idle| idle.proportional as f64 / MIB);
+            let idle = part.idle.map(|idle| idle.proportional as f64 / MIB);
             (idle, part.loaded.proportional as f64 / MIB, part.loaded.resident as f64 / MIB)
         };
         for part in &outcome.parts {
             let several = if part.processes > 1 { format!(" × {}", part.processes) } else { String::new() };
-            let idle =
-                part.idle_cpu_ms_per_second.filter(|_| part.idle.is_some_and(|idle| idle.resident > 0));
+            let idle = part.idle_cpu_ms_per_second;
             let name = if outcome.parts.len() > 1 {
                 format!("  {}", part.name)
             } else {
@@ -71,7 +74,7 @@ fn cpu_and_memory(round: &Round) {
                 .reduce(|a, b| (a.0.zip(b.0).map(|(a, b)| a + b), a.1 + b.1, a.2 + b.2));
             row(&format!("{}, both", outcome.name), cpu, idle, all);
         }
-        row("    (its viewers, in this program)", outcome.viewers_cpu_ms_per_second, None, None);
+        row("    (its viewers: this program)", outcome.viewers_cpu_ms_per_second, None, None);
         row("    (the simulated cameras)", outcome.cameras_cpu_ms_per_second, None, None);
     }
 }
@@ -83,7 +86,7 @@ fn in_ms(spread: Option<Spread>) -> String {
 
 fn delay(round: &Round) {
     println!(
-        "  delay ms, p50 p99 max       camera → viewer        camera → direct client     added (same pictures)    pictures got, left out"
+        "  delay ms: p50 p99 max    camera → viewer            camera → direct client     added (same pictures)      pictures got, left out"
     );
     for outcome in &round.outcomes {
         println!(
@@ -110,7 +113,7 @@ fn share(got: usize, expected: usize) -> f64 {
 
 fn entries(round: &Round) {
     println!(
-        "  first picture ms, p50 max     cold: nobody watched   live: others watch, first   live: caught up   (connecting before)"
+        "  first picture ms: p50 max     cold: nobody watches       live: first picture    live: caught up   (connecting before)"
     );
     let text = |spread: Option<Spread>| {
         spread.map_or("–".to_owned(), |s| format!("{:.1} {:.1} (of {})", s.p50, s.max, s.count))
@@ -133,7 +136,7 @@ fn entries(round: &Round) {
 
 fn stuck(round: &Round) {
     println!(
-        "  a viewer that stops reading   others' delay ms p50 p99 max: before         meanwhile        pictures got, left out"
+        "  one viewer stops reading: the others' delay ms p50 p99 max, before    and meanwhile              pictures they got, left out"
     );
     for outcome in &round.outcomes {
         let Some(stuck) = &outcome.stuck else { continue };
