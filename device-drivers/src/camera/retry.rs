@@ -1,8 +1,8 @@
 //! When to pull a camera again: pure, so that it can be tested by the minute without waiting.
 //!
 //! Every 0.25 s for 10 s, so that a camera that only blinked is back at once; then within 2 s, spread by jitter; 60 s
-//! after the camera refused the password, because many lock an account after a few wrong ones (facts/devices.md D). For
-//! ever.
+//! after the camera refused the password, because many lock an account after a few wrong ones
+//! (docs/reference/devices.md D). For ever.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! One pull of one stream: from dialling to its end.
 //!
 //! Owns the RTSP session (over TCP unless configured otherwise), its timeouts, and the access units' times. retina has no
-//! timeouts inside (facts/stack.md 2), so each stage has one here, and each end says at which stage it came. The
+//! timeouts inside (docs/reference/devices.md D), so each stage has one here, and each end says at which stage it came. The
 //! password is in no URL, no log line and no error.
 
 use std::{fmt, sync::Arc, time::Duration};

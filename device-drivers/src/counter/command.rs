@@ -54,7 +54,7 @@ impl BusCommand {
 mod tests {
     use super::*;
 
-    /// The host's vectors of facts/devices.md B2.1.
+    /// The host's vectors of docs/reference/devices.md B2.1.
     #[test]
     fn vectors() {
         for (command, wire) in [

@@ -1,6 +1,6 @@
 //! Bytes of the `FF 68 … 16` family: encoder, and a decoder that resynchronises.
 //!
-//! Layout (facts/devices.md B2.1): `FF 68 LEN LEN 68 ADDR FUNC DATA… CS 16`, LEN = ADDR to the last DATA byte,
+//! Layout (docs/reference/devices.md B2.1): `FF 68 LEN LEN 68 ADDR FUNC DATA… CS 16`, LEN = ADDR to the last DATA byte,
 //! CS = sum of ADDR, FUNC and DATA mod 256. The short form without the leading `FF` is an acknowledgement that some
 //! hosts send to evaluators; only a far end looks for it.
 
@@ -189,7 +189,7 @@ mod tests {
         std::iter::from_fn(|| decoder.next_decoded()).collect()
     }
 
-    /// The vectors of facts/devices.md B2.1.
+    /// The vectors of docs/reference/devices.md B2.1.
     #[test]
     fn vectors() {
         for (wire, address, function, data) in [

@@ -1,7 +1,7 @@
 //! Where bytes come from: serial lines and TCP connections, behind one small trait.
 //!
 //! Owns opening, unplug and return. A port that is away costs no CPU: it is tried again after 0.2, 0.5, 1, 2, then
-//! every 5 s (facts/devices.md E). Never looks into the bytes.
+//! every 5 s (docs/reference/devices.md E). Never looks into the bytes.
 
 pub mod serial;
 pub mod tcp;

@@ -1,7 +1,7 @@
 //! Serial lines by path: real adapters and ptys.
 //!
-//! Modem lines are best effort, since a pty answers ENOTTY (facts/stack.md 4). The line is opened exclusively, so
-//! that two programs never share one bus.
+//! Modem lines are best effort, since a pty answers ENOTTY (docs/reference/devices.md E). The line is opened exclusively,
+//! so that two programs never share one bus.
 
 use std::{
     io,

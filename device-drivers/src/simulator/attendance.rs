@@ -2,7 +2,7 @@
 //!
 //! Holds one session at a time, keeps a log of 8-, 16- or 40-byte records, honours a comm key, answers small and large
 //! bulk reads and pushes live events. While a client has it disabled, people wait: their punches are taken when it is
-//! enabled again (facts/devices.md A1.6, A1.10).
+//! enabled again (docs/reference/devices.md A1.6, A1.10).
 
 use std::{
     collections::VecDeque,

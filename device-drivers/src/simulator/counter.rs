@@ -1,7 +1,7 @@
 //! Keypads and evaluators on one `FF 68` bus, as the host hears them.
 //!
 //! A press is sent again and again until the host acknowledges it (keypad: the identical frame comes back;
-//! evaluator: form A or B), as the real devices do (facts/devices.md B2.1). The log says when each press was
+//! evaluator: form A or B), as the real devices do (docs/reference/devices.md B2.1). The log says when each press was
 //! acknowledged: what the host must not lose.
 
 use std::{

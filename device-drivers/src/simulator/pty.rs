@@ -1,7 +1,7 @@
 //! A pseudo terminal that stands for a serial line.
 //!
 //! Owns both ends' life: the slave is kept open and raw, so that the master never reads EIO between two openings
-//! by a driver (facts/stack.md 4), and the symlink goes when the pty goes.
+//! by a driver (docs/reference/devices.md E), and the symlink goes when the pty goes.
 
 use std::{
     io,

@@ -1,8 +1,8 @@
 //! Reading ESC/POS as it passes: a stream of printer bytes becomes slips of text lines.
 //!
 //! Owns the knowledge of how long each command is, so that pictures and codes are not taken for text. Bounded: a slip
-//! or a command that grows without end is cut, never hoarded. Sources: facts/devices.md B1 and the Epson command tables
-//! cited there.
+//! or a command that grows without end is cut, never hoarded. Sources: docs/reference/devices.md B1, Epson's ESC/POS
+//! command reference.
 
 use std::collections::VecDeque;
 

@@ -1,4 +1,4 @@
-//! Writing ESC/POS: just what a ticket needs (facts/devices.md B1).
+//! Writing ESC/POS: just what a ticket needs (docs/reference/devices.md B1).
 
 /// Alignment of a line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -121,7 +121,7 @@ mod tests {
 
     use super::*;
 
-    /// The vectors of facts/devices.md B1.
+    /// The vectors of docs/reference/devices.md B1.
     #[test]
     fn vectors() {
         let ticket =

@@ -1,7 +1,7 @@
 //! The task that keeps up the conversation with one terminal.
 //!
 //! Live events are a hint and told at once; the terminal's log is the truth, read at every connection and then
-//! periodically, and told again (facts/devices.md A1.8). Owns reconnecting, keep-alive and the clock's offset. The
+//! periodically, and told again (docs/reference/devices.md A1.8). Owns reconnecting, keep-alive and the clock's offset. The
 //! owner drops what it already has.
 
 use std::{collections::HashSet, fmt, future::Future, pin::Pin, sync::Arc, time::Duration};

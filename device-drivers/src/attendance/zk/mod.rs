@@ -1,4 +1,4 @@
-//! ZKTeco standalone terminals on TCP 4370 (facts/devices.md A1).
+//! ZKTeco standalone terminals on TCP 4370 (docs/reference/devices.md A1).
 //!
 //! [`packet`] is bytes, [`records`] is meaning, [`session`] is one conversation, [`driver`] is the task that keeps it up.
 

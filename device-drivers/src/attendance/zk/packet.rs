@@ -1,4 +1,4 @@
-//! Bytes of the protocol: TCP prefix, header, checksum, comm key and packed time (facts/devices.md A1.1 to A1.4).
+//! Bytes of the protocol: TCP prefix, header, checksum, comm key and packed time (docs/reference/devices.md A1.1 to A1.4).
 
 use bytes::{Buf, Bytes, BytesMut};
 use jiff::civil::DateTime;
@@ -177,7 +177,7 @@ mod tests {
         HEXLOWER.decode(s.replace(' ', "").as_bytes()).unwrap()
     }
 
-    /// The golden session of facts/devices.md A1.9, both directions.
+    /// The golden session of docs/reference/devices.md A1.9, both directions.
     #[test]
     fn golden_session() {
         const S: u16 = 0xC0C5;
@@ -260,7 +260,7 @@ mod tests {
         }
     }
 
-    /// Two captures from real terminals (facts/devices.md A1.9).
+    /// Two captures from real terminals (docs/reference/devices.md A1.9).
     #[test]
     fn checksums_of_real_terminals() {
         for packet in ["0b005a17f38d03005a4b4661636556657273696f6e00", "d007296af38d0a0009"] {

@@ -1,4 +1,5 @@
-//! Meaning of the terminal's records: attendance log entries, capacity, live events (facts/devices.md A1.5 to A1.8).
+//! Meaning of the terminal's records: attendance log entries, capacity, live events (docs/reference/devices.md A1.5 to
+//! A1.8).
 
 use jiff::civil::DateTime;
 
@@ -226,7 +227,7 @@ mod tests {
         Punch { employee: employee.into(), at: date(2024, 3, 5).at(8, 59, 1, 0), verify, state }
     }
 
-    /// Record vectors of facts/devices.md A1.9.
+    /// Record vectors of docs/reference/devices.md A1.9.
     #[test]
     fn vectors() {
         for (wire, expected, uid, size) in [

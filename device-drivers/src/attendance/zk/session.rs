@@ -81,7 +81,7 @@ pub struct SessionTimeouts {
 }
 
 impl Default for SessionTimeouts {
-    /// 5 s and 60 s, as is customary (facts/devices.md A1.1).
+    /// 5 s and 60 s, as is customary (docs/reference/devices.md A1.1).
     fn default() -> Self {
         Self { request: Duration::from_secs(5), bulk: Duration::from_secs(60) }
     }
