@@ -16,7 +16,7 @@ use crate::{
 pub const COMMANDS_PATH: &str = "/node/v1/commands";
 /// The path of a media connection, before the lease's id.
 pub const MEDIA_PATH: &str = "/node/v1/media";
-/// How long a lease stands without being renewed, in milliseconds (design, section 6).
+/// How long a lease stands without being renewed, in milliseconds (docs/reference/node-protocol.md).
 pub const LEASE_MS: u64 = 10_000;
 /// The longest JSON text either end sends or takes on the channel, in bytes.
 pub const MAX_TEXT: usize = 256 * 1024;

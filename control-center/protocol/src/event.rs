@@ -1,5 +1,6 @@
-//! What happened, as the journal keeps it and every hop forwards it. The field names and kinds are final (design,
-//! section 6); the body of each kind is given here once, for the edge that writes it and the centre that reads it.
+//! What happened, as the journal keeps it and every hop forwards it. The field names and kinds are final
+//! (docs/reference/events.md); the body of each kind is given here once, for the edge that writes it and the centre that
+//! reads it.
 
 use serde::{Deserialize, Serialize};
 
@@ -141,7 +142,7 @@ pub struct PositionEntry {
 /// What happened: `kind` with its `body`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", content = "body")]
-#[allow(missing_docs)] // the fields say what they are; the kinds are the field's terms (design, section 2)
+#[allow(missing_docs)] // the fields say what they are; the kinds are the field's terms (docs/reference/events.md)
 pub enum Happening {
     #[serde(rename = "ticket.issued")]
     TicketIssued {

@@ -1,4 +1,4 @@
-//! The frame message: the same bytes from the edge to the browser (design, section 6). 24 bytes of header,
+//! The frame message: the same bytes from the edge to the browser (docs/reference/wall-protocol.md). 24 bytes of header,
 //! little-endian, then the payload; a hop that must change the stream's number restamps it once, for all its viewers.
 
 use bytes::{BufMut, Bytes, BytesMut};
