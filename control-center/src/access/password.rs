@@ -1,4 +1,4 @@
-//! Passwords: argon2id with 19 MiB, two passes, one lane (OWASP; `facts/edge.md` 3), and tokens from the system's
+//! Passwords: argon2id with 19 MiB, two passes, one lane (OWASP, Password Storage), and tokens from the system's
 //! random source.
 
 use argon2::{

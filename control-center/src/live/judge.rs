@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use control_protocol::{channel::StreamState, frame::Tier};
 
-/// Without a frame for so long a stream is stale (issue: wall tiles).
+/// Without a frame for so long a stream is stale (docs/reference/wall-protocol.md).
 pub(super) const STALE: Duration = Duration::from_secs(5);
 
 /// What is known of a stream now.

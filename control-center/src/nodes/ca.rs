@@ -24,9 +24,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 const DAY_MS: i64 = 24 * 3600 * 1000;
-/// How long a node's certificate stands (design, section 8).
+/// How long a node's certificate stands (docs/reference/node-protocol.md).
 pub const NODE_DAYS: i64 = 60;
-/// How long after its end a node may still renew its certificate (design, section 8).
+/// How long after its end a node may still renew its certificate (docs/reference/node-protocol.md).
 pub const RENEW_LATE_DAYS: i64 = 180;
 /// How long a listener's certificate stands.
 const SERVER_DAYS: i64 = 365;

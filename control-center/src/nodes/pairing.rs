@@ -19,7 +19,7 @@ use crate::{
     store::{Change, Sql, Store, StoreError, Tx},
 };
 
-/// How long a code stands (design, section 8).
+/// How long a code stands (docs/reference/node-protocol.md).
 pub const CODE_MS: i64 = 24 * 3600 * 1000;
 /// Codes of one hall that may stand at a time; issuing one more ends the oldest.
 const CODES_PER_HALL: i64 = 5;

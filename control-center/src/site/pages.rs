@@ -24,7 +24,7 @@ use super::problem::Problem;
 #[folder = "$WEB_DIST"]
 struct Pages;
 
-/// Changes with the embedded files, so that the compiler looks at them again (`facts/stack.md` 7).
+/// Changes with the embedded files, so that the compiler looks at them again (build.rs).
 const STAMP: &str = env!("WEB_STAMP");
 
 /// Compressed files by their hash.

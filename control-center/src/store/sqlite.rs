@@ -1,7 +1,7 @@
 //! The embedded engine: one SQLite file in WAL mode, `synchronous=FULL`. One thread writes; writes that wait share one
 //! transaction, each behind its own savepoint, so that one disk flush makes many of them durable. Readers have their
 //! own connections and never wait for the writer. Only the writer checkpoints, and `mmap_size` is never set
-//! (`facts/edge.md` 1.1, the WAL-reset fault).
+//! (docs/design/journal-and-intake.md).
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
