@@ -1,5 +1,5 @@
 //! The agent's time: one monotonic clock that stamps every serial byte and every picture, and beside it a mapping to
-//! UTC that is corrected as the system clock is (facts/edge.md, section 5). A record is never rewritten when the
+//! UTC that is corrected as the system clock is (docs/architecture.md, Time). A record is never rewritten when the
 //! mapping moves; how far it can be trusted goes with each event as [`ClockQuality`].
 
 use std::sync::{

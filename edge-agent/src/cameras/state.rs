@@ -30,7 +30,7 @@ pub struct Course {
 }
 
 /// Why a browser cannot play a codec, or none if it can. Chromium plays no H.265 without hardware for it, in MSE or
-/// WebCodecs (facts/stack.md, section 3).
+/// WebCodecs (docs/design/wall-in-the-page.md).
 pub fn unplayable(codec: &str) -> Option<String> {
     let name = match codec.split('.').next().unwrap_or_default() {
         "avc1" | "avc3" => return None,

@@ -1,5 +1,5 @@
 //! The hall's queue and the case sessions of its windows, as one pure state machine: a fact joined to its window goes
-//! in with its time, events with their case ID come out (design, section 6). No I/O: case serials come in through
+//! in with its time, events with their case ID come out (docs/design/case-session.md). No I/O: case serials come in through
 //! [`CaseSerials`], time with each input, and the state is nothing but the fold of the events given out, so that after
 //! a restart replaying the journal's events gives the very same state ([`HallSession::recover`]).
 //!

@@ -1,6 +1,6 @@
 //! The agent's TOML file: what it holds, its defaults, and the checks that make every later use of it safe.
 //!
-//! A file only starts a node (design, section 6). No secret stands in it: passwords are named here and kept in the
+//! A file only starts a node (docs/architecture.md). No secret stands in it: passwords are named here and kept in the
 //! [vault](crate::vault). An unknown key is refused with its path and the nearest known one.
 
 mod known;
@@ -143,7 +143,7 @@ pub struct Bus {
     pub evaluators: Vec<Evaluator>,
 }
 
-/// The two ways evaluators of the `FF 68` family are acknowledged (facts/devices.md, B2.1).
+/// The two ways evaluators of the `FF 68` family are acknowledged (docs/reference/devices.md B2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 pub enum AckForm {
     /// A normal frame with function 01.

@@ -1,5 +1,5 @@
-//! What a key with the digits before it means in this hall (facts/devices.md, B2.1: the same bytes mean different
-//! things in different halls, so the table is configuration).
+//! What a key with the digits before it means in this hall (docs/reference/devices.md B2.1: the same bytes mean
+//! different things in different halls, so the table is configuration).
 
 use device_drivers::reading::Key;
 

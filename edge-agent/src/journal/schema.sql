@@ -1,6 +1,6 @@
 -- The journal of one node: what happened, in order, as it is stored and forwarded for ever.
 -- Written by one connection on one thread; WAL with synchronous=FULL, so that what was confirmed survives a power cut
--- (facts/edge.md, E1).
+-- (docs/design/journal-and-intake.md).
 
 -- Facts about this database itself: `epoch`, the incarnation that `events.seq` is counted in.
 CREATE TABLE IF NOT EXISTS meta (
