@@ -1,4 +1,4 @@
-//! `ready.json`: what a program needs to use a running region (design, section 6, "Demo"). Written by rename, so that
+//! `ready.json`: what a program needs to use a running region (docs/guide/demo.md). Written by rename, so that
 //! whoever finds it finds it whole.
 
 use std::path::Path;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A function key of a keypad (facts: B2.1 of the device protocols; the meanings are the demo's key map).
+/// A function key of a keypad (docs/reference/devices.md B2.1; the meanings are the demo's key map).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PressedKey {

@@ -114,7 +114,7 @@ const WAITING_BYTES: u64 = 16 << 20;
 pub fn encode(recipe: &Recipe) -> Result<Clip, EncodeError> {
     gst::init().map_err(pipeline_error)?;
     let (w, h, (num, den)) = (recipe.width, recipe.height, recipe.rate);
-    // No B-frames and closed GOPs of a fixed length, as window cameras are set up (issue 2).
+    // No B-frames and closed GOPs of a fixed length, as window cameras are set up.
     let text = format!(
         "appsrc name=drawn block=true max-bytes={WAITING_BYTES} format=time \
          caps=video/x-raw,format=I420,width={w},height={h},framerate={num}/{den},colorimetry=bt709 \
