@@ -1,4 +1,4 @@
-// What the centre's API answers (design, section 6). Shapes only.
+// What the centre's API answers (docs/reference/api.md). Shapes only.
 
 export type Role = "administrator" | "supervisor" | "hall_manager" | "hr" | "technician";
 

@@ -4,7 +4,8 @@
 /** Ticks per second of everything written here: microseconds, so that times are copied and never rounded. */
 export const TIMESCALE = 1_000_000;
 
-// Chrome takes a zero duration for a live low-delay stream and then drops B-frames after a seek (facts/stack.md 3).
+// Chrome takes a zero duration for a live low-delay stream and then drops B-frames after a seek
+// (docs/design/wall-in-the-page.md).
 const LONG_DURATION = 0x7fff_ffff_ffffn;
 
 export interface Track {

@@ -1,5 +1,5 @@
-// The frame message: the same bytes from the hall to the page (design, section 6). Parses the 24-byte little-endian
-// header; owns no socket and keeps no bytes of its own (the payload is a view of the message).
+// The frame message: the same bytes from the hall to the page (docs/reference/wall-protocol.md). Parses the 24-byte
+// little-endian header; owns no socket and keeps no bytes of its own (the payload is a view of the message).
 
 export const HEADER = 24;
 export const VERSION = 1;

@@ -1,6 +1,6 @@
 // The base path: access units wrapped into fMP4 and played by Media Source Extensions. It works on plain HTTP and
-// carries 64 moving tiles (facts/stack.md 3). Two ways of playing: `flow` for moving pictures, kept 1.0–1.2 s behind the
-// newest frame; `newest` for key frames, paused on the newest one.
+// carries 64 moving tiles (docs/design/wall-in-the-page.md). Two ways of playing: `flow` for moving pictures, kept
+// 1.0–1.2 s behind the newest frame; `newest` for key frames, paused on the newest one.
 
 import type { FrameMessage } from "./frame";
 import { fragment, initSegment, type Sample } from "./fmp4";

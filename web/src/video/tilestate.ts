@@ -6,7 +6,7 @@ import type { Tier } from "./frame";
 export type StreamState = "live" | "connecting" | "stale" | "offline" | "forbidden" | "unsupported";
 export type TileState = StreamState | "empty";
 
-/** A row of the wall socket's `streams` (design, section 6). */
+/** A row of the wall socket's `streams` (docs/reference/wall-protocol.md). */
 export interface StreamRow {
   tile: number;
   stream: number | null;

@@ -15,8 +15,8 @@ export interface Placed {
 
 /**
  * Places frames given in decode order. The decode time is the smallest of the last depth+1 presentation times
- * (facts/stack.md 3); the depth is learnt from what is seen, and a frame that teaches a larger depth is refused, with
- * all that follow, until the next key frame.
+ * (docs/design/wall-in-the-page.md); the depth is learnt from what is seen, and a frame that teaches a larger depth is
+ * refused, with all that follow, until the next key frame.
  */
 export class Timeline {
   private depth = 0;

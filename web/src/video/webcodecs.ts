@@ -165,7 +165,7 @@ export class WebCodecsPlayer implements Player {
     this.element.remove();
   }
 
-  /** Drawn at the size it is seen at: on a machine without a GPU the pixels are the cost (facts/stack.md 3). */
+  /** Drawn at the size it is seen at: without a GPU the pixels are the cost (docs/design/wall-in-the-page.md). */
   private draw(frame: VideoFrame): void {
     const seen = this.element.clientWidth * Math.min(2, globalThis.devicePixelRatio || 1);
     const scale = seen > 0 ? Math.min(1, seen / frame.displayWidth) : 1;
