@@ -1,9 +1,19 @@
 //! A small region for one test, in a folder of its own, on ports of its own.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use anyhow::Result;
-use region::{Region, RegionPlan};
+use anyhow::{Context, Result};
+use region::{
+    Region, RegionPlan,
+    api::Api,
+    process::until,
+    start::{Hall, write_edge_config},
+};
+use serde_json::Value;
+use simulated_hall::footage::{Cache, Clip, Recipe};
 
 /// A region that ends with the test, and its folder.
 pub struct Stage {
@@ -28,6 +38,88 @@ pub fn clips() -> Option<PathBuf> {
     let given = std::env::var_os("HALLWATCH_CLIPS").map(PathBuf::from);
     let folder = given.unwrap_or_else(|| workspace().join("../shared/clips"));
     folder.is_dir().then_some(folder)
+}
+
+/// The file `name` of the given clips; where there is none, footage of our own written to `folder`, and that is said.
+pub fn clip(name: &str, folder: &Path) -> Result<PathBuf> {
+    if let Some(given) = clips().map(|folder| folder.join(name)).filter(|path| path.is_file()) {
+        println!("footage: {name}");
+        return Ok(given);
+    }
+    println!("footage: {name} is not there; drawn footage in its place");
+    let recipe = if name.contains("sub") { Recipe::sub(901, "OWN") } else { Recipe::main(901, "OWN") };
+    let path = folder.join(name).with_extension("h264");
+    std::fs::write(&path, byte_stream(&Cache::new(footage()).clip(&recipe)?))?;
+    Ok(path)
+}
+
+fn byte_stream(clip: &Clip) -> Vec<u8> {
+    let mut stream = Vec::new();
+    for sample in &clip.samples {
+        for set in clip.parameters.iter().filter(|_| sample.key) {
+            stream.extend_from_slice(&[0, 0, 0, 1]);
+            stream.extend_from_slice(set);
+        }
+        let mut rest: &[u8] = &sample.avcc;
+        while let Some((length, tail)) = rest.split_first_chunk::<4>() {
+            let (nal, after) = tail.split_at(tail.len().min(u32::from_be_bytes(*length) as usize));
+            stream.extend_from_slice(&[0, 0, 0, 1]);
+            stream.extend_from_slice(nal);
+            rest = after;
+        }
+    }
+    stream
+}
+
+/// Stops the hall's agent, changes its configuration, and starts it again.
+pub async fn reconfigure(hall: &mut Hall, change: impl FnOnce(&mut Value)) -> Result<()> {
+    hall.edge.stop(Duration::from_secs(8)).await?;
+    let path = hall.edge_config_path().to_owned();
+    let file: toml::Table = std::fs::read_to_string(&path)?.parse()?;
+    let mut config = serde_json::to_value(file)?;
+    change(&mut config);
+    write_edge_config(&path, &config)?;
+    hall.restart_edge()
+}
+
+/// Adds a camera to an agent's configuration, over no window.
+pub fn add_camera(config: &mut Value, camera: Value) {
+    if let Some(cameras) = config["camera"].as_array_mut() {
+        cameras.push(camera);
+    }
+}
+
+/// Waits until the centre's row of `camera` is as `wanted`; gives it. Says the last row where that does not come.
+pub async fn camera_row(
+    api: &Api,
+    camera: &str,
+    limit: Duration,
+    wanted: impl Fn(&Value) -> bool,
+) -> Result<Value> {
+    let mut last = Value::Null;
+    let found = until("such row", limit, async || {
+        let rows = api.get("/api/v1/cameras").await?;
+        last = rows["items"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .find(|row| row["id"] == camera)
+            .cloned()
+            .unwrap_or_default();
+        Ok(wanted(&last).then(|| last.clone()))
+    })
+    .await;
+    found.with_context(|| format!("the row of {camera} is {last}"))
+}
+
+/// Waits until `log` says `words`; gives the line.
+pub async fn log_line(what: &str, log: &Path, words: &str, limit: Duration) -> Result<String> {
+    let found = until("such line", limit, async || {
+        let text = std::fs::read_to_string(log).unwrap_or_default();
+        Ok(text.lines().rev().find(|line| line.contains(words)).map(str::to_owned))
+    })
+    .await;
+    found.with_context(|| format!("{what}: its log never says \"{words}\""))
 }
 
 impl Stage {
