@@ -101,7 +101,7 @@ fn window(hall: usize, number: u16) -> WindowPlan {
     let main = usize::from(number - 1) % BUSINESSES.len();
     let mut businesses = vec![BUSINESSES[main].0.to_owned()];
     // Every fourth window is a general one (综合窗口) and serves the next business too.
-    let general = number % 4 == 0;
+    let general = number.is_multiple_of(4);
     if general {
         businesses.push(BUSINESSES[(main + 1) % BUSINESSES.len()].0.to_owned());
     }
