@@ -30,6 +30,7 @@ use crate::{
     access::{Action, Denied, Person, may},
     areas::camera_place,
     nodes::Nodes,
+    site::problem::Problem,
     store::{Sql, StoreError},
 };
 
@@ -113,6 +114,11 @@ impl Live {
 /// This room's routes, under `/api/v1`.
 pub fn routes() -> OpenApiRouter<Centre> {
     OpenApiRouter::new().routes(routes!(wall::wall)).routes(routes!(still::still))
+}
+
+/// Whether a page's text on the wall socket can be taken; the problem says what to mend.
+pub fn check_text(text: &str) -> Result<(), Problem> {
+    watch::read(text).map(drop)
 }
 
 /// The hall of a camera that `person` may watch. A camera that is not there and one outside their area look the same.
