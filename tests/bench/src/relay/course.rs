@@ -110,6 +110,8 @@ pub(super) struct StuckOutcome {
     pub(super) told_missing: Option<u64>,
     /// From reading again to a picture younger than a second, ms.
     pub(super) back_ms: Option<f64>,
+    /// Why it could not go on reading, if it could not.
+    pub(super) ended: Vec<String>,
 }
 
 /// What was measured of one relay in one shape.
@@ -311,6 +313,7 @@ async fn stuck<R: Relay>(
         grown: proportional(&parts) - memory_before,
         told_missing: None,
         back_ms: None,
+        ended: Vec::new(),
     };
     if let Some(extra) = stuck.extra {
         let _ = extra.take();
@@ -327,6 +330,7 @@ async fn stuck<R: Relay>(
             }
         }
         outcome.told_missing = Some(told);
+        outcome.ended = extra.ended();
     }
     Ok(outcome)
 }

@@ -31,6 +31,9 @@ use self::{
 };
 use crate::{cameras::Cameras, machine::Machine, percentiles::Spread};
 
+/// How long the kernel's buffers take the pictures of one camera (2 Mb/s) for a viewer that does not read, before its
+/// relay notices: about ten megabytes.
+const FILLING: Duration = Duration::from_secs(45);
 /// Footage is encoded at the first run on a machine.
 const FOOTAGE_PATIENCE: Duration = Duration::from_secs(300);
 
@@ -46,7 +49,8 @@ pub struct Order {
     /// How long all viewers are measured, s.
     #[arg(long, default_value_t = 30)]
     seconds: u64,
-    /// How long a viewer does not read, s; without it as long as the measurement.
+    /// How long a viewer does not read, s; without it as long as the measurement, and longer with few cameras, until
+    /// the kernel's buffers are full.
     #[arg(long)]
     stuck_seconds: Option<u64>,
     /// Cameras × viewers, one measurement for each.
@@ -155,6 +159,10 @@ pub async fn run(order: &Order) -> Result<()> {
     let mut rounds = Vec::new();
     for shape in shapes {
         let folder = root.join(format!("{}x{}", shape.cameras, shape.viewers));
+        let mut times = times;
+        if order.stuck_seconds.is_none() && !order.quick {
+            times.stuck = times.stuck.max(FILLING / shape.cameras as u32);
+        }
         let round = measure(order, shape, times, &folder).await?;
         report::print(&round, times.measured.as_secs_f64());
         rounds.push(round);

@@ -155,6 +155,7 @@ fn stuck(round: &Round) {
                 .map_or(String::new(), |back| format!(", a fresh picture {back:.0} ms after reading again")),
             stuck.what
         );
+        stuck.ended.iter().for_each(|why| println!("      when it read again: {why}"));
     }
 }
 
