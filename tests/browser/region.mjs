@@ -92,6 +92,11 @@ export class Region {
     return this.ready.cameras.find((camera) => camera.id === id);
   }
 
+  /** The name that a camera has at its simulated hall: the first part of its RTSP path. */
+  device(id) {
+    return new URL(this.camera(id).rtsp).pathname.split("/")[1];
+  }
+
   /** Asks a hall's control interface; `body` makes it a POST. */
   async control(hall, path, body) {
     const { control } = this.ready.halls.find((h) => h.id === hall);

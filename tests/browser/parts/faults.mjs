@@ -24,14 +24,14 @@ export function faults(held) {
       }, 200);
     });
     const frozenAt = Date.now();
-    await region.control("450102-01", "/faults", { camera, fault: "freeze", seconds: 16 });
+    await region.control("450102-01", "/faults", { camera: region.device(camera), fault: "freeze", seconds: 16 });
     const mine = async () => (await tilesOf(page)).find((tile) => tile.camera === camera);
     let now = null;
     await until("the frozen tile is stale", STALE_MS + 4000, async () => (now = await mine()).state !== "live", () => JSON.stringify(now));
     const staleAfter = Date.now() - frozenAt;
     assert.equal(now.state, "stale");
     const shown = await page.locator(`[data-camera='${camera}'] .frozen`).innerText();
-    assert.match(shown, /画面停在 \d+ 秒前/);
+    assert.match(shown, /画面停在 [\d.]+ 秒前/);
     await until("its age is 9 s", 10_000, async () => Number((await mine()).ageMs) > 9000);
     await site.shot(page, "wall-frozen");
     await liveTiles(site, page, 9, 45_000);

@@ -5,7 +5,7 @@ export default {
   nav: { wall: "Wall", cases: "Cases", nodes: "Nodes", menu: "Menu", tree: "Places" },
   sign: {
     in: "Sign in", out: "Sign out", name: "Name", password: "Password", hint: "Use the account your administrator gave you",
-    need_name: "Enter your name", need_password: "Enter your password", busy: "Signing in…", again: "Your session has ended; sign in again",
+    need_name: "Enter your name", need_password: "Enter your password", busy: "Signing in…", wrong: "The name or the password is wrong", often: "Too many attempts; wait a little", again: "Your session has ended; sign in again",
     promise: ["No event is lost", "No picture lies", "Nobody sees what is not theirs"],
   },
   password: {
@@ -81,10 +81,18 @@ export default {
     certificate: "Certificate until", outbox: "Events waiting", offset: "Clock offset", revoked: "Revoked", version: "Version", empty: "No nodes yet", empty_hint: "Create a pairing code for a hall and enrol its machine",
     pair: "Create pairing code", pair_title: "A pairing code for a hall", pair_hint: "The code works once, within 24 hours.", choose_hall: "Choose a hall",
     code: "Pairing code", pin: "Centre key pin", expires: "Valid until", command: "Run at the hall", copy: "Copy", copied: "Copied", close: "Close", never: "never",
+    act: "Actions", revoke: "Revoke", lift: "Lift quarantine",
+    revoke_text: "Node {id} is cut off at once and cannot connect again until it is enrolled with a new pairing code. The hall goes on working and keeps its events.",
+    lift_text: "Make sure first that only one machine uses the certificate of {id}. Why it was set apart: {why}",
   },
   error: {
     unreachable: "The centre cannot be reached", unreachable_detail: "Check the network; the page keeps trying.", retry: "Try again", title: "Something went wrong", not_found: "There is no such page", home: "Back to the wall",
-    refused: "You may not see this page",
+    refused: "You may not see this page", failed: "The centre has failed; try again later",
+    status: {
+      "400": "The request is wrong", "401": "Sign in first", "403": "Not allowed", "404": "Not found", "408": "It took too long", "409": "Not possible as things stand", "422": "Against a rule",
+      "429": "Too many requests; wait a little",
+    },
   },
+  ask: { no: "Cancel" },
   loading: "Loading…",
 };

@@ -11,6 +11,8 @@ const TARGET_LAG_S = 1.1;
 const SLOW_BELOW_S = 0.5;
 const HURRY_ABOVE_S = 1.6;
 const HARD_SEEK_S = 6;
+/** A new stream begins with up to a group of pictures from before; it catches up by one jump, not by hurrying. */
+const SETTLE_MS = 4000;
 const KEEP_S = 10;
 const MAX_QUEUED_SAMPLES = 500;
 /** In `newest`, every key frame stands for this long on a made-up timeline. */
@@ -40,6 +42,7 @@ export class MsePlayer implements Player {
   private timeline = new Timeline();
   private steps = 0;
   private started = false;
+  private settleUntil = 0;
   private dead = false;
   private placed: Placed[] = [];
   private lastShownAt = -1;
@@ -104,7 +107,9 @@ export class MsePlayer implements Player {
     const end = ranges.end(ranges.length - 1);
     if (this.mode === "flow") {
       const lag = end - v.currentTime;
-      if (lag > HARD_SEEK_S || v.currentTime < start - 0.05) {
+      const settling = Date.now() < this.settleUntil && lag > HURRY_ABOVE_S && v.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA;
+      if (settling || lag > HARD_SEEK_S || v.currentTime < start - 0.05) {
+        this.settleUntil = 0;
         v.currentTime = Math.max(start, end - TARGET_LAG_S);
       } else {
         const rate = lag > 3 ? 1.25 : lag > HURRY_ABOVE_S ? 1.08 : lag < SLOW_BELOW_S ? 0.94 : 1;
@@ -176,6 +181,7 @@ export class MsePlayer implements Player {
         if (this.queue.length === 0 && this.source.readyState === "open") this.attempt(() => this.source.endOfStream());
       } else if (!this.started) {
         this.started = true;
+        this.settleUntil = Date.now() + SETTLE_MS;
         v.currentTime = start;
         void v.play().catch(() => undefined);
       } else if (ranges.length > 1 && v.currentTime < start && v.readyState < HTMLMediaElement.HAVE_FUTURE_DATA) {
