@@ -24,7 +24,7 @@ const halls = [
   { id: "450103-01", name: "青秀区政务服务中心", area: "450103" }, { id: "450103-02", name: "青秀区办税服务厅", area: "450103" },
   { id: "450107-01", name: "西乡塘区政务服务中心", area: "450107" }, { id: "450203-01", name: "鱼峰区政务服务中心", area: "450203" },
 ];
-const clerks = ["韦秀兰", "黄志强", "覃丽娟", "莫伟", "梁小燕", "李建国", "陆晓明", "农玉梅", "蓝天"];
+const clerks = ["韦老师", "黄老师", "覃老师", "莫老师", "梁老师", "李老师", "陆老师", "农老师", "蓝老师"];
 const kinds = ["综合窗口", "不动产登记", "社保医保", "税务", "公安户政", "市场监管", "建设工程", "出入境", "公积金"];
 const iso = (ms = Date.now()) => new Date(ms).toISOString();
 const windows = [];
@@ -57,7 +57,7 @@ function step(w) {
     serial += 1;
     w.ticket = `A${String(serial).padStart(3, "0")}`;
     w.case_id = `${w.hall}-20261122-${String(serial).padStart(5, "0")}-${"ABCDEFGHJK"[serial % 10]}`;
-    cases.set(w.case_id, { case_id: w.case_id, state: "called", opened_at: iso(now - 240_000), closed_at: null, hall: w.hall, window: w.id, ticket: w.ticket, clerk: w.clerk, grade: null, official_no: null,
+    cases.set(w.case_id, { case_id: w.case_id, state: "called", opened_at: iso(now - 240_000), closed_at: null, hall: w.hall, window: w.id, ticket: w.ticket, clerk: w.clerk.number, clerk_name: w.clerk.name, grade: null, official_no: null,
       events: [{ seq: 1, kind: "ticket.issued", at: iso(now - 240_000), body: { ticket: w.ticket, business: w.name } }, { seq: 2, kind: "case.opened", at: iso(now - 240_000), body: {} }] });
     caseEvent(w, "ticket.called", { ticket: w.ticket });
     w.waiting = Math.max(0, w.waiting - 1 + Math.round(Math.random() * 2));

@@ -11,7 +11,6 @@ use crate::{
     Centre,
     access::{Action, Denied, Person, Place, Scope, may, may_somewhere},
     params,
-    queue::Clerk,
     site::{
         extract::{Asked, Named},
         list::{Page, limit, split_cursor},
@@ -44,8 +43,10 @@ pub(crate) struct CaseRow {
     pub window: Option<String>,
     /// The ticket's number.
     pub ticket: String,
-    /// Who was signed in at the window when it was called.
-    pub clerk: Option<Clerk>,
+    /// The staff number of who was signed in at the window when it was called.
+    pub clerk: Option<String>,
+    /// Their name, where the staff list has it.
+    pub clerk_name: Option<String>,
     /// 1 to 5, 5 = 非常满意; none if nobody rated.
     pub grade: Option<u8>,
     /// The official 办件编号, once bound.
@@ -83,8 +84,6 @@ const SELECT: &str = "SELECT c.case_id, c.state, c.opened_at, c.closed_at, c.hal
      FROM cases c JOIN halls h ON h.id = c.hall LEFT JOIN staff p ON p.hall = c.hall AND p.number = c.clerk";
 
 fn read(row: &Row) -> Result<CaseRow, StoreError> {
-    let clerk = row.get::<Option<String>>(7)?;
-    let name = row.get::<Option<String>>(8)?;
     Ok(CaseRow {
         case_id: row.get(0)?,
         state: row.get(1)?,
@@ -93,7 +92,8 @@ fn read(row: &Row) -> Result<CaseRow, StoreError> {
         hall: row.get(4)?,
         window: row.get(5)?,
         ticket: row.get(6)?,
-        clerk: clerk.map(|number| Clerk { name: name.unwrap_or_else(|| number.clone()), number }),
+        clerk: row.get(7)?,
+        clerk_name: row.get(8)?,
         grade: row.get(9)?,
         official_no: row.get(10)?,
         business: row.get(11)?,

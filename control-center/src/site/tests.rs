@@ -130,7 +130,7 @@ async fn a_case_from_ticket_to_close_is_seen_on_every_page() {
     assert_eq!(case["case_id"], journal.case(1).to_string());
     assert_eq!(case["state"], "closed");
     assert_eq!(case["window"], "450103-01-W01");
-    assert_eq!(case["clerk"]["number"], "1001");
+    assert_eq!((&case["clerk"], &case["clerk_name"]), (&json!("1001"), &json!("王老师")));
     assert_eq!(case["grade"], 4);
     let file = browser.get(&format!("/cases/{}", journal.case(1))).await;
     let kinds: Vec<&str> =

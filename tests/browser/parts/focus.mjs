@@ -110,7 +110,7 @@ export function focus(held) {
     for (const path of ["/areas", "/halls", "/cameras"]) add((await ask(page, path)).json.items);
     for (const hall of region.ready.halls) {
       add((await ask(page, `/halls/${hall.id}/windows`)).json.items);
-      add((await ask(page, `/cases?hall=${hall.id}&limit=50`)).json.items.map((c) => ({ name: c.business, clerk: c.clerk })));
+      add((await ask(page, `/cases?hall=${hall.id}&limit=50`)).json.items.map((c) => ({ name: c.business, clerk: { name: c.clerk_name } })));
     }
     for (const [, business] of [["A", "社保"], ["B", "不动产"], ["C", "公安户政"], ["D", "市场监管"]]) names.add(business);
     const left = () => page.evaluate((known) => {

@@ -81,7 +81,8 @@ export interface Case {
   hall: string;
   window: string | null;
   ticket: string | null;
-  clerk: { number: string; name: string | null } | string | null;
+  clerk: string | null;
+  clerk_name: string | null;
   grade: number | null;
   official_no: string | null;
   business?: string | null;
