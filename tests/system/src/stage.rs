@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use region::{
     Region, RegionPlan,
     api::Api,
-    process::until,
+    process::{run, until},
     start::{Hall, write_edge_config},
 };
 use serde_json::Value;
@@ -69,6 +69,24 @@ fn byte_stream(clip: &Clip) -> Vec<u8> {
         }
     }
     stream
+}
+
+/// A clip with B-frames or in H.265: the given one, or a test picture that ffmpeg encodes in the way the name says.
+pub async fn odd_clip(name: &str, folder: &Path) -> Result<PathBuf> {
+    if let Some(given) = clips().map(|folder| folder.join(name)).filter(|path| path.is_file()) {
+        println!("footage: {name}");
+        return Ok(given);
+    }
+    println!("footage: {name} is not there; a test picture in its place");
+    let path = folder.join(name);
+    let codec: &[&str] =
+        if name.contains("h265") { &["libx265", "-tag:v", "hvc1"] } else { &["libx264", "-bf", "2"] };
+    let source = ["-v", "error", "-f", "lavfi", "-i", "testsrc2=size=640x360:rate=12.5:duration=8"];
+    let target = path.to_str().context("a path that is not UTF-8")?;
+    let arguments: Vec<&str> =
+        source.iter().chain(&["-g", "25", "-c:v"]).chain(codec).chain(&[target]).copied().collect();
+    run(Path::new("ffmpeg"), &arguments, "").await?;
+    Ok(path)
 }
 
 /// Stops the hall's agent, changes its configuration, and starts it again.
