@@ -78,7 +78,7 @@ export class Site {
 
   /** A page of nobody. */
   async fresh(viewport = DESK, storageState = undefined) {
-    const context = await this.browser.newContext({ viewport, locale: "zh-CN", timezoneId: "Asia/Shanghai", ignoreHTTPSErrors: true, baseURL: this.region.ready.url, storageState });
+    const context = await this.browser.newContext({ viewport, locale: "zh-CN", reducedMotion: "reduce", timezoneId: "Asia/Shanghai", ignoreHTTPSErrors: true, baseURL: this.region.ready.url, storageState });
     await context.addInitScript(`window.readMark = ${readMark}; (${instruments})();`);
     const page = await context.newPage();
     page.setDefaultTimeout(15_000);

@@ -32,6 +32,8 @@ export function faults(held) {
     assert.equal(now.state, "stale");
     const shown = await page.locator(`[data-camera='${camera}'] .frozen`).innerText();
     assert.match(shown, /画面停在 [\d.]+ 秒前/);
+    const cover = page.locator(`[data-camera='${camera}'] .cover small`);
+    await until("it says why, in Chinese", 3000, async () => (await cover.innerText()) === "摄像机不再送出画面，正在重连", () => cover.innerText());
     await until("its age is 9 s", 10_000, async () => Number((await mine()).ageMs) > 9000);
     await site.shot(page, "wall-frozen");
     await liveTiles(site, page, 9, 45_000);

@@ -27,6 +27,11 @@ export default {
   why: {
     link: "The link to the centre is down", forbidden: "You may not view this camera", offline: "The camera is offline", unsupported: "This browser cannot play the codec",
     no_frames: "No new pictures arrive", late: "Pictures come late, or the hall's clock is off", codec: "This browser lacks the codec; showing stills",
+    said: {
+      frozen: "The camera stopped sending pictures; dialling again", silent: "The camera is connected but sends no picture", password: "The camera refuses the user or password: set the right one", path: "The camera has no stream at this address: check the path",
+      unreachable: "The camera cannot be reached", refuses: "The camera did not start its stream", no_video: "The camera sends no H.264 video", unplayable: "Browsers cannot play the camera's codec: set it to H.264; only stills until then",
+      ended: "The stream ended; dialling again", hall: "The hall's edge agent is not connected to the centre",
+    },
   },
   window: {
     ticket: "Ticket", case: "Case ID", clerk: "Clerk", waiting: "Waiting", waiting_n: "{n} waiting", last_rating: "Last rating",

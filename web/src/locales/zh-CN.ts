@@ -27,6 +27,11 @@ export default {
   why: {
     link: "与中心的连接中断", forbidden: "没有查看此摄像机的权限", offline: "摄像机离线", unsupported: "浏览器无法播放此编码",
     no_frames: "没有新的画面", late: "画面延迟过大或大厅时钟有偏差", codec: "浏览器不支持此编码，改为图片",
+    said: {
+      frozen: "摄像机不再送出画面，正在重连", silent: "摄像机已连接但没有画面", password: "摄像机拒绝用户名或密码，请设置正确的密码", path: "摄像机没有此地址的码流，请检查路径",
+      unreachable: "连接不到摄像机", refuses: "摄像机没有开始送流", no_video: "摄像机没有 H.264 视频", unplayable: "摄像机的编码浏览器无法播放，请改为 H.264；目前只显示图片",
+      ended: "码流已中断，正在重连", hall: "大厅的边缘节点未连接到中心",
+    },
   },
   window: {
     ticket: "当前号", case: "办件编号", clerk: "窗口人员", waiting: "等候", waiting_n: "等候 {n} 人", last_rating: "最近评价",
