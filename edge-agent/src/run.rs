@@ -248,7 +248,7 @@ async fn assemble(
     });
 
     let (ends_tx, certificate_ends) = watch::channel(identity.validity()?.1);
-    let connector = Arc::new(Connector::new(&config.centre.url, &identity)?);
+    let connector = Arc::new(Connector::new(&config.centre.url, &identity)?.of_boot(clock.boot()));
     let (uplink_tx, uplink) = watch::channel(UplinkState::default());
     let sender = EventSender {
         connector: connector.clone(),

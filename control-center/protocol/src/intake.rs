@@ -19,6 +19,9 @@ pub const MAX_BATCH_BYTES: usize = 4 * 1024 * 1024;
 pub const MAX_POST_BYTES: usize = 2 * 1024 * 1024;
 /// The path a batch is posted to; the same path answers a GET with the [`Answer`] for nothing new.
 pub const PATH: &str = "/node/v1/events";
+/// The header that says which start of which machine asks, as `hello` does on the command channel: while one stands
+/// connected, another with the same certificate (a copied disk) puts nothing on record.
+pub const BOOT_HEADER: &str = "x-hallwatch-boot";
 
 /// Why a batch was refused as a whole. A batch whose events are bad one by one is never refused.
 #[derive(Debug, thiserror::Error)]

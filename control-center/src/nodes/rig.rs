@@ -178,9 +178,21 @@ impl Rig {
         path: &str,
         body: &[u8],
     ) -> std::io::Result<(u16, String)> {
+        self.request_with(identity, method, path, "", body).await
+    }
+
+    /// The same with further header lines, each with its end.
+    pub(crate) async fn request_with(
+        &self,
+        identity: Option<&Edge>,
+        method: &str,
+        path: &str,
+        headers: &str,
+        body: &[u8],
+    ) -> std::io::Result<(u16, String)> {
         let mut stream = self.dial(identity).await?;
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nhost: centre\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+            "{method} {path} HTTP/1.1\r\nhost: centre\r\ncontent-type: application/json\r\n{headers}content-length: {}\r\nconnection: close\r\n\r\n",
             body.len()
         );
         stream.write_all(head.as_bytes()).await?;

@@ -19,9 +19,9 @@ use control_protocol::{
     channel::{COMMANDS_PATH, MAX_TEXT, MEDIA_PATH},
     enrolment::{ENROL_PATH, EnrolRequest, Enrolled, RENEW_PATH, RenewRequest},
     frame,
-    intake::{Answer, MAX_POST_BYTES, PATH as EVENTS_PATH},
+    intake::{Answer, BOOT_HEADER, MAX_POST_BYTES, PATH as EVENTS_PATH},
 };
-use http::{StatusCode, request::Parts};
+use http::{HeaderMap, StatusCode, request::Parts};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
@@ -429,15 +429,36 @@ async fn renew(
     Ok(Json(Enrolled { node, hall, certificate_pem, ca_pem: nodes.ca().pem().to_owned() }))
 }
 
-async fn mark(State(listener): State<Listener>, Known(identity): Known) -> Result<Json<Answer>, Problem> {
+/// Refuses a machine while another is connected with the same certificate. What a copied disk sends would take the place
+/// of what the right machine is about to send, and it would be the right one whose journal contradicts the record.
+fn alone(nodes: &Nodes, identity: &NodeIdentity, headers: &HeaderMap) -> Result<(), Problem> {
+    let boot = headers.get(BOOT_HEADER).and_then(|boot| boot.to_str().ok());
+    let other = nodes.registry().of_node(&identity.node);
+    match (boot, other) {
+        (Some(boot), Some(link)) if link.boot != boot => Err(Problem::conflict(
+            "another machine is connected with this node's certificate, and its events are taken: stop one of the two, and \
+             pair it with a code of its own",
+        )),
+        _ => Ok(()),
+    }
+}
+
+async fn mark(
+    State(listener): State<Listener>,
+    Known(identity): Known,
+    headers: HeaderMap,
+) -> Result<Json<Answer>, Problem> {
+    alone(&listener.nodes, &identity, &headers)?;
     Ok(Json(intake::mark(&listener.nodes, &identity).await?))
 }
 
 async fn events(
     State(listener): State<Listener>,
     Known(identity): Known,
+    headers: HeaderMap,
     batch: Bytes,
 ) -> Result<Json<Answer>, Problem> {
+    alone(&listener.nodes, &identity, &headers)?;
     let Ok(_place) = listener.batches.try_acquire() else {
         return Err(busy("the centre takes other nodes' events just now"));
     };

@@ -126,6 +126,12 @@ async fn a_channel_says_what_is_wrong_with_it() {
         other => panic!("{other:?}"),
     }
     assert_eq!(alarm(&rig).await.as_deref(), Some("two_machines"));
+    // Nor is anything of the second's journal taken while the first is there.
+    for (boot, status) in [("b1", 200), ("b2", 409)] {
+        let header = format!("{}: {boot}\r\n", control_protocol::intake::BOOT_HEADER);
+        let asked = rig.request_with(Some(&edge), "GET", "/node/v1/events", &header, b"").await.unwrap();
+        assert_eq!(asked.0, status, "{boot}: {}", asked.1);
+    }
     let order = Order::ReportConfiguration {};
     let expires = rig.centre.clock.now().plus(60_000);
     let node = "hall-450103-01".parse().unwrap();

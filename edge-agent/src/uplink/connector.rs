@@ -10,8 +10,8 @@ use std::{
 };
 
 use bytes::Bytes;
-use control_protocol::{chain::Digest, enrolment::key_pin};
-use http::{HeaderMap, Method, Request, StatusCode, header};
+use control_protocol::{chain::Digest, enrolment::key_pin, intake::BOOT_HEADER};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::TokioIo;
@@ -132,6 +132,7 @@ impl Drop for Kept {
 pub struct Connector {
     host: String,
     port: u16,
+    boot: Option<HeaderValue>,
     tls: RwLock<Arc<ClientConfig>>,
     kept: tokio::sync::Mutex<Option<Kept>>,
 }
@@ -148,6 +149,11 @@ impl Connector {
         Ok(Self::with(url, client_config(identity)?))
     }
 
+    /// The same, saying with each request which start of which machine this is.
+    pub fn of_boot(self, boot: &str) -> Self {
+        Self { boot: HeaderValue::from_str(boot).ok(), ..self }
+    }
+
     /// A connector for enrolment: no certificate of its own, the centre known by the pin of its CA's key.
     pub fn pinned(url: &Url, pin: Digest) -> Result<Self, ConnectError> {
         let verifier = Arc::new(CentreVerifier { trust: Trust::Pin(pin), provider: provider() });
@@ -159,6 +165,7 @@ impl Connector {
         Self {
             host: url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned(),
             port: url.port_or_known_default().unwrap_or(443),
+            boot: None,
             tls: RwLock::new(Arc::new(tls)),
             kept: tokio::sync::Mutex::new(None),
         }
@@ -284,13 +291,16 @@ impl Connector {
     ) -> Result<Answer, ConnectError> {
         let broken = |e: &dyn std::fmt::Display| ConnectError::Broken(e.to_string());
         connection.send.ready().await.map_err(|e| broken(&e))?;
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(path)
             .header(header::HOST, self.address())
             .header(header::CONTENT_TYPE, content_type)
             .body(Full::new(body))
             .map_err(|e| broken(&e))?;
+        if let Some(boot) = &self.boot {
+            request.headers_mut().insert(BOOT_HEADER, boot.clone());
+        }
         let (head, body) = connection.send.send_request(request).await.map_err(|e| broken(&e))?.into_parts();
         let body = Limited::new(body, MAX_ANSWER).collect().await.map_err(|e| broken(&e))?.to_bytes();
         Ok(Answer { status: head.status, headers: head.headers, body })
