@@ -4,7 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
-use http::{Method, Request, StatusCode, header};
+pub use http::{Method, StatusCode};
+use http::{Request, header};
 use http_body_util::{BodyExt, Full};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
@@ -141,6 +142,17 @@ impl Api {
     pub async fn post(&self, path: &str, body: Value) -> Result<Value> {
         let (_, body) = self.call(Method::POST, path, Some(body)).await?;
         if body.is_empty() { Ok(Value::Null) } else { Ok(serde_json::from_slice(&body)?) }
+    }
+
+    /// Any request; gives the status it is answered with, whatever it is.
+    pub async fn status(&self, method: Method, path: &str, body: Option<Value>) -> Result<StatusCode> {
+        match self.call(method, path, body).await {
+            Ok((head, _)) => Ok(head.status),
+            Err(error) => match error.downcast_ref::<Refused>() {
+                Some(refused) => Ok(refused.status),
+                None => Err(error),
+            },
+        }
     }
 
     /// Every item of a list, page after page.
