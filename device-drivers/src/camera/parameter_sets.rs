@@ -170,7 +170,9 @@ fn skip_scaling_list(b: &mut Bits, size: u32) -> Option<()> {
     let (mut last, mut next) = (8i32, 8i32);
     for _ in 0..size {
         if next != 0 {
-            next = (last + b.signed_golomb()? + 256) % 256;
+            // A delta outside a byte's range is no parameter set (H.264, 7.4.2.1.1.1).
+            let delta = b.signed_golomb().filter(|delta| (-128..=127).contains(delta))?;
+            next = (last + delta + 256) % 256;
         }
         last = if next == 0 { last } else { next };
     }

@@ -192,6 +192,7 @@ impl Hall {
             std::fs::create_dir_all(&data)?;
             run(&program, &["credential", "set", "cameras", "--config", path(&config)?], CAMERA_PASSWORD)
                 .await?;
+            Self::pair(&config, &hall.id, centre, admin).await?;
             if plan.history_days > 0 {
                 let history = folder.join("history.jsonl");
                 let days = plan.history_days.to_string();
@@ -201,7 +202,6 @@ impl Hall {
                 run(&binary("simulated-hall")?, &arguments, "").await?;
                 run(&program, &["import", "--config", path(&config)?, path(&history)?], "").await?;
             }
-            Self::pair(&config, &hall.id, centre, admin).await?;
         }
         let edge = Self::start_edge(&hall.id, &config, &folder)?;
         Ok(Self { plan: hall.clone(), devices, ports, sim, edge, folder, edge_config: config })
