@@ -4,7 +4,8 @@
 import type { FrameMessage } from "./frame";
 import type { Player, PlayerEvents, Shown } from "./player";
 
-const POOL = 4;
+/** Each picture is a round trip through several of the browser's threads: with fewer decoders a busy machine starves the tiles. */
+const POOL = 8;
 /** A decoder that has not given a picture by then is thrown away. */
 const STUCK_MS = 4000;
 
