@@ -39,5 +39,6 @@ describe("the site", { concurrency: 1 }, () => {
   it("the region ends within 15 s of SIGINT", async (t) => {
     await held.site.close();
     t.diagnostic(`ended after ${await held.region.stop()} ms`);
+    if (held.region.child !== null) assert.deepEqual(held.region.child.ended, { code: 0, signal: null });
   });
 });

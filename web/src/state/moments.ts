@@ -28,6 +28,15 @@ export function moment(at: string | number | null | undefined): string {
   return `${d.getFullYear()}-${pad(d.getMonth() + 1)}-${pad(d.getDate())} ${clock(at)}`;
 }
 
+/** A time of today as a clock time, of another day with its date: `09:02:03`, `11-21 09:02`. */
+export function lately(at: string | number | null | undefined, seconds = true, today: number = now.value): string {
+  if (at === null || at === undefined) return "—";
+  const d = new Date(at);
+  if (Number.isNaN(d.getTime())) return "—";
+  if (d.toDateString() === new Date(today).toDateString()) return clock(at, seconds);
+  return `${pad(d.getMonth() + 1)}-${pad(d.getDate())} ${clock(at, false)}`;
+}
+
 /** `3:07`, `1:02:09`. */
 export function span(ms: number): string {
   const s = Math.max(0, Math.floor(ms / 1000));
