@@ -136,6 +136,10 @@ async fn cameras_and_lines_that_do_not_work() -> Result<()> {
     let restarted = Instant::now();
     camera_row(&api, SOUND, SOON, |row| row["state"] == "live").await?;
     let sound = watch_sound(&api);
+    for n in [21, 22, 23, 24] {
+        // The centre knows a camera once its agent has told its configuration.
+        camera_row(&api, &format!("{HALL}-S{n}"), SOON, |row| !row.is_null()).await?;
+    }
 
     let cases = [
         ("S21", "offline", "password"),
