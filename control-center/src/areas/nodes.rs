@@ -2,7 +2,7 @@
 //! quarantine. What a node may do is decided in `crate::nodes`; here is only who may ask.
 
 use axum::{Json, extract::State};
-use control_protocol::{HallId, NodeId, UtcMillis};
+use control_protocol::{HallId, NodeId, UtcMillis, channel::Order};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -14,7 +14,7 @@ use crate::{
     nodes::pairing,
     params,
     site::{
-        extract::{Asked, Named},
+        extract::{Asked, Given, Named},
         list::Page,
         problem::Problem,
     },
@@ -27,6 +27,7 @@ pub(super) fn routes() -> OpenApiRouter<Centre> {
         .routes(routes!(pairing_code))
         .routes(routes!(revoke))
         .routes(routes!(lift_quarantine))
+        .routes(routes!(commands, order))
 }
 
 /// A node.
@@ -173,26 +174,122 @@ async fn pairing_code(
     Ok((StatusCode::CREATED, Json(CodeIssued { code, pin, expires_at: issued.expires_at, command })))
 }
 
-/// Whether the person may change this node.
+/// Where a node stands.
+fn place_of(sql: &mut dyn Sql, node: &NodeId) -> Result<Place, Problem> {
+    let row = sql
+        .query_one("SELECT h.path FROM nodes n JOIN halls h ON h.id = n.hall WHERE n.id = $1", params![node])?;
+    Ok(Place::at(row.ok_or(Denied::Outside)?.get::<String>(0)?))
+}
+
+/// Whether the person may do this to the node; it is written down that they did.
 async fn may_change(
     centre: &Centre,
     person: Person,
     node: NodeId,
-    action: &'static str,
+    (needed, done, detail): (Action, &'static str, String),
 ) -> Result<(), Problem> {
     let now = centre.clock.now();
     centre
         .store
-        .write(action, move |tx| {
-            let row = tx.query_one(
-                "SELECT h.path FROM nodes n JOIN halls h ON h.id = n.hall WHERE n.id = $1",
-                params![node],
-            )?;
-            let path: String = row.ok_or(Denied::Outside)?.get(0)?;
-            may(&person, Action::EditNodes, &Place::at(path))?;
-            Ok::<_, Problem>(audit::audit(tx, &person, action, node.as_str(), "", now)?)
+        .write(done, move |tx| {
+            may(&person, needed, &place_of(tx, &node)?)?;
+            Ok::<_, Problem>(audit::audit(tx, &person, done, node.as_str(), &detail, now)?)
         })
         .await
+}
+
+/// A command to a node.
+#[derive(Debug, Serialize, ToSchema)]
+struct CommandRow {
+    /// Its id, as the event `command.done` names it.
+    id: String,
+    /// What to do.
+    #[schema(value_type = Object)]
+    order: serde_json::Value,
+    /// Who asked for it.
+    issued_by: String,
+    /// When.
+    #[schema(value_type = String)]
+    issued_at: UtcMillis,
+    /// After this it is not done any more.
+    #[schema(value_type = String)]
+    expires_at: UtcMillis,
+    /// When the node had done it, or had failed to.
+    #[schema(value_type = Option<String>)]
+    done_at: Option<UtcMillis>,
+    /// Whether it was done well.
+    ok: Option<bool>,
+    /// What the node says of it.
+    detail: Option<String>,
+}
+
+/// The newest hundred commands to a node.
+#[utoipa::path(get, path = "/nodes/{node}/commands", tag = "nodes",
+    params(("node" = String, Path, description = "node id")),
+    responses((status = 200, body = Page<CommandRow>), (status = 404, body = Problem)))]
+async fn commands(
+    State(centre): State<Centre>,
+    person: Person,
+    Named(node): Named<NodeId>,
+) -> Result<Json<Page<CommandRow>>, Problem> {
+    let rows = centre
+        .store
+        .read(move |sql| {
+            may(&person, Action::SeeNodes, &place_of(sql, &node)?)?;
+            let rows = sql.query(
+                "SELECT id, body, issued_by, issued_at, expires_at, done_at, ok, detail FROM commands \
+                 WHERE node = $1 ORDER BY issued_at DESC, id DESC LIMIT 100",
+                params![node],
+            )?;
+            rows.iter().map(command).collect::<Result<Vec<_>, _>>().map_err(Problem::from)
+        })
+        .await?;
+    Ok(Json(Page::whole(rows)))
+}
+
+fn command(row: &Row) -> Result<CommandRow, StoreError> {
+    let body: String = row.get(1)?;
+    Ok(CommandRow {
+        id: row.get(0)?,
+        order: serde_json::from_str(&body).map_err(|error| StoreError::Read(error.to_string()))?,
+        issued_by: row.get(2)?,
+        issued_at: row.get(3)?,
+        expires_at: row.get(4)?,
+        done_at: row.get(5)?,
+        ok: row.get(6)?,
+        detail: row.get(7)?,
+    })
+}
+
+/// How long a command waits for its node, milliseconds: what nobody remembers having asked for must not happen.
+const COMMAND_STANDS_MS: i64 = 10 * 60 * 1000;
+
+/// A command that was taken.
+#[derive(Debug, Serialize, ToSchema)]
+struct CommandTaken {
+    /// Its id.
+    id: String,
+    /// After this it is not done any more.
+    #[schema(value_type = String)]
+    expires_at: UtcMillis,
+}
+
+/// Orders something of a node: `{"do":"restart_camera","camera":"…"}` or `{"do":"report_configuration"}`. It is done
+/// once, within ten minutes or not at all; the outcome stands in the list of commands.
+#[utoipa::path(post, path = "/nodes/{node}/commands", tag = "nodes", request_body = Object,
+    params(("node" = String, Path, description = "node id")),
+    responses((status = 202, body = CommandTaken), (status = 403, body = Problem), (status = 404, body = Problem)))]
+async fn order(
+    State(centre): State<Centre>,
+    person: Person,
+    Named(node): Named<NodeId>,
+    Given(order): Given<Order>,
+) -> Result<(StatusCode, Json<CommandTaken>), Problem> {
+    let words = serde_json::to_string(&order).unwrap_or_default();
+    may_change(&centre, person.clone(), node.clone(), (Action::OrderNode, "node.ordered", words)).await?;
+    let expires_at = centre.clock.now().plus(COMMAND_STANDS_MS);
+    let id = centre.nodes.order(node, &order, person.name.to_string(), expires_at).await?;
+    Ok((StatusCode::ACCEPTED, Json(CommandTaken { id, expires_at })))
 }
 
 /// Revokes a node's certificates at once and cuts its connections.
@@ -205,7 +302,7 @@ async fn revoke(
     Named(node): Named<NodeId>,
 ) -> Result<StatusCode, Problem> {
     let why = format!("revoked by {}", person.name);
-    may_change(&centre, person, node.clone(), "node.revoked").await?;
+    may_change(&centre, person, node.clone(), (Action::EditNodes, "node.revoked", String::new())).await?;
     if centre.nodes.revoke(node, why).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
@@ -222,7 +319,8 @@ async fn lift_quarantine(
     person: Person,
     Named(node): Named<NodeId>,
 ) -> Result<StatusCode, Problem> {
-    may_change(&centre, person, node.clone(), "node.quarantine_lifted").await?;
+    let done = (Action::EditNodes, "node.quarantine_lifted", String::new());
+    may_change(&centre, person, node.clone(), done).await?;
     if centre.nodes.lift_quarantine(node).await? {
         Ok(StatusCode::NO_CONTENT)
     } else {
