@@ -176,8 +176,10 @@ async fn pairing_code(
 
 /// Where a node stands.
 fn place_of(sql: &mut dyn Sql, node: &NodeId) -> Result<Place, Problem> {
-    let row = sql
-        .query_one("SELECT h.path FROM nodes n JOIN halls h ON h.id = n.hall WHERE n.id = $1", params![node])?;
+    let row = sql.query_one(
+        "SELECT h.path FROM nodes n JOIN halls h ON h.id = n.hall WHERE n.id = $1",
+        params![node],
+    )?;
     Ok(Place::at(row.ok_or(Denied::Outside)?.get::<String>(0)?))
 }
 

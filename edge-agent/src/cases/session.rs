@@ -512,7 +512,9 @@ fn waits_for(case: &Case, window: &SessionWindow) -> bool {
     match &case.place {
         Place::Waiting { to: Some(to) } => *to == window.id,
         // A window that names no business is a general one (综合窗口) and takes all.
-        Place::Waiting { to: None } => window.businesses.is_empty() || window.businesses.contains(&case.business),
+        Place::Waiting { to: None } => {
+            window.businesses.is_empty() || window.businesses.contains(&case.business)
+        }
         _ => false,
     }
 }

@@ -162,9 +162,7 @@ fn stuck(round: &Round) {
 /// What the design asks for, for the reader to compare.
 pub(super) fn print_targets() {
     println!();
-    println!(
-        "targets, for ONE hop: CPU per stream-second ≤ 1.0 ms at 64 × 1, ≤ 0.4 ms at 1 × 64; memory at"
-    );
+    println!("targets, for ONE hop: CPU per stream-second ≤ 1.0 ms at 64 × 1, ≤ 0.4 ms at 1 × 64; memory at");
     println!(
         "64 × 1 ≤ 1 MiB a camera; delay added ≤ 0.15 / 1 ms (p50 / p99). Hallwatch above is always TWO hops, edge agent and"
     );
