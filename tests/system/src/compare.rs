@@ -25,6 +25,8 @@ pub struct Fact {
     pub words: String,
     /// When, UTC milliseconds.
     pub at: i64,
+    /// For so many milliseconds it was said again because nobody answered; it is on record as of when it was heard.
+    pub late: i64,
 }
 
 /// What a comparison found.
@@ -51,19 +53,26 @@ fn pair(kind: &'static str, mut done: Vec<Fact>, mut recorded: Vec<Fact>, differ
     recorded.sort();
     let mut agreed = 0;
     for fact in done {
-        let same = |other: &&Fact| other.words == fact.words && (other.at - fact.at).abs() <= TOLERANCE_MS;
+        let same = |other: &&Fact| {
+            other.words == fact.words
+                && (fact.at - TOLERANCE_MS..=fact.at + fact.late + TOLERANCE_MS).contains(&other.at)
+        };
         match recorded.iter().find(same).cloned().and_then(|found| recorded.iter().position(|r| *r == found))
         {
             Some(at) => {
                 recorded.remove(at);
                 agreed += 1;
             }
-            None => difference.lost.push(Fact { words: format!("{kind}: {}", fact.words), at: fact.at }),
+            None => {
+                difference.lost.push(Fact { words: format!("{kind}: {}", fact.words), at: fact.at, late: 0 })
+            }
         }
     }
-    difference
-        .invented
-        .extend(recorded.into_iter().map(|f| Fact { words: format!("{kind}: {}", f.words), at: f.at }));
+    difference.invented.extend(recorded.into_iter().map(|f| Fact {
+        words: format!("{kind}: {}", f.words),
+        at: f.at,
+        late: 0,
+    }));
     difference.agreed.push((kind, agreed));
 }
 
@@ -80,19 +89,22 @@ fn text(value: &Value) -> String {
 pub async fn compare(api: &Api, hall: &str, log: &std::path::Path, from: Timestamp) -> Result<Difference> {
     let records: Vec<Record> = oracle::read(log)?.into_iter().filter(|r| r.at >= from).collect();
     let at = |record: &Record| record.at.as_millisecond();
+    let late =
+        |record: &Record| record.acknowledged.map_or(0, |then| then.as_millisecond() - at(record)).max(0);
     let mut difference = Difference::default();
     let since = format!("hall={hall}&from={from}");
 
     let tickets = api.all(&format!("/api/v1/tickets?{since}"), "after").await?;
     let done = records.iter().filter_map(|r| match &r.action {
         Action::Ticket { number, business, .. } => {
-            Some(Fact { words: format!("{number} {business}"), at: at(r) })
+            Some(Fact { words: format!("{number} {business}"), at: at(r), late: late(r) })
         }
         _ => None,
     });
     let recorded = tickets.iter().filter(|t| !t["issued_at"].is_null()).map(|t| {
         Ok(Fact {
             words: format!("{} {}", text(&t["ticket"]), text(&t["business"])),
+            late: 0,
             at: utc(&t["issued_at"])?,
         })
     });
@@ -105,6 +117,7 @@ pub async fn compare(api: &Api, hall: &str, log: &std::path::Path, from: Timesta
         let facts = of_kind.map(|e| {
             Ok(Fact {
                 words: format!("{} {}", text(&e["window"]), words(&e["body"])).trim_end().to_owned(),
+                late: 0,
                 at: utc(&e["at"])?,
             })
         });
@@ -120,7 +133,11 @@ pub async fn compare(api: &Api, hall: &str, log: &std::path::Path, from: Timesta
                     return None;
                 };
                 let words = wanted(r.expect.as_ref()?)?;
-                Some(Fact { words: format!("{} {words}", window(*number)).trim_end().to_owned(), at: at(r) })
+                Some(Fact {
+                    words: format!("{} {words}", window(*number)).trim_end().to_owned(),
+                    at: at(r),
+                    late: late(r),
+                })
             })
             .collect()
     };
@@ -184,10 +201,11 @@ pub async fn compare(api: &Api, hall: &str, log: &std::path::Path, from: Timesta
                     Some(Fact {
                         words: format!("{} {ticket} grade {grade} raw {raw}", window(*n)),
                         at: at(r),
+                        late: late(r),
                     })
                 }
                 (Action::Rate { window: n, raw }, Some(Expectation::Unsolicited)) if !solicited => {
-                    Some(Fact { words: format!("{} raw {raw}", window(*n)), at: at(r) })
+                    Some(Fact { words: format!("{} raw {raw}", window(*n)), at: at(r), late: late(r) })
                 }
                 _ => None,
             }
@@ -197,13 +215,12 @@ pub async fn compare(api: &Api, hall: &str, log: &std::path::Path, from: Timesta
     let rated = ratings.iter().filter(|r| r["outcome"] == "given").map(|r| {
         let words =
             format!("{} {} grade {} raw {}", text(&r["window"]), text(&r["ticket"]), r["grade"], r["raw"]);
-        Ok(Fact { words, at: utc(&r["at"])? })
+        Ok(Fact { words, late: 0, at: utc(&r["at"])? })
     });
     pair("rating", pressed(true), rated.collect::<Result<_>>()?, &mut difference);
-    let unsolicited = ratings
-        .iter()
-        .filter(|r| r["outcome"] == "unsolicited")
-        .map(|r| Ok(Fact { words: format!("{} raw {}", text(&r["window"]), r["raw"]), at: utc(&r["at"])? }));
+    let unsolicited = ratings.iter().filter(|r| r["outcome"] == "unsolicited").map(|r| {
+        Ok(Fact { words: format!("{} raw {}", text(&r["window"]), r["raw"]), late: 0, at: utc(&r["at"])? })
+    });
     pair("unsolicited press", pressed(false), unsolicited.collect::<Result<_>>()?, &mut difference);
     if !doubtful.is_empty() {
         println!("{} presses came {RATING_WINDOW_MS} ms or more after their invitation", doubtful.len());
@@ -219,13 +236,14 @@ pub async fn compare(api: &Api, hall: &str, log: &std::path::Path, from: Timesta
     let done = records.iter().filter_map(|r| match (&r.action, r.device_time) {
         (Action::Punch { employee, state }, Some(time)) => {
             let at = zone.to_timestamp(time).ok()?.as_millisecond();
-            Some(Fact { words: format!("{employee} state {state}"), at })
+            Some(Fact { words: format!("{employee} state {state}"), at, late: 0 })
         }
         _ => None,
     });
     let recorded = punches.iter().map(|p| {
         Ok(Fact {
             words: format!("{} state {}", text(&p["employee"]), p["state"]),
+            late: 0,
             at: utc(&p["punched_at"])?,
         })
     });
@@ -250,12 +268,16 @@ pub async fn compare(api: &Api, hall: &str, log: &std::path::Path, from: Timesta
     let done = records.iter().filter_map(|r| match &r.action {
         Action::Ticket { number, .. } if !doubtful_tickets.contains(number) => {
             let grade = graded(number).map_or_else(|| "null".to_owned(), |g| g.to_string());
-            Some(Fact { words: format!("{number} grade {grade}"), at: at(r) })
+            Some(Fact { words: format!("{number} grade {grade}"), at: at(r), late: late(r) })
         }
         _ => None,
     });
     let recorded = cases.iter().filter(|c| !doubtful_tickets.contains(&text(&c["ticket"]))).map(|c| {
-        Ok(Fact { words: format!("{} grade {}", text(&c["ticket"]), c["grade"]), at: utc(&c["opened_at"])? })
+        Ok(Fact {
+            words: format!("{} grade {}", text(&c["ticket"]), c["grade"]),
+            late: 0,
+            at: utc(&c["opened_at"])?,
+        })
     });
     pair("case", done.collect(), recorded.collect::<Result<_>>()?, &mut difference);
     Ok(difference)
