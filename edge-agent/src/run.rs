@@ -250,6 +250,7 @@ async fn assemble(
     let (ends_tx, certificate_ends) = watch::channel(identity.validity()?.1);
     let connector = Arc::new(Connector::new(&config.centre.url, &identity)?.of_boot(clock.boot()));
     let (uplink_tx, uplink) = watch::channel(UplinkState::default());
+    let (channel_tx, channel_state) = watch::channel(ChannelState::default());
     let sender = EventSender {
         connector: connector.clone(),
         journal: journal.clone(),
@@ -257,10 +258,10 @@ async fn assemble(
         node: identity.node.clone(),
         first_delay: Duration::from_secs(config.centre.first_delay_seconds),
         state: uplink_tx,
+        channel: channel_state.clone(),
     };
     let token = stop.clone();
     tasks.spawn(async move { ("uplink", sender.run(token).await.map_err(Into::into)) });
-    let (channel_tx, channel_state) = watch::channel(ChannelState::default());
     let commands = Channel {
         dial: connector.clone(),
         cameras: cameras.clone(),

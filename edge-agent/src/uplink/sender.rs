@@ -14,7 +14,7 @@ use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    channel::jitter,
+    channel::{ChannelState, jitter},
     connector::{ConnectError, Connector},
 };
 use crate::{
@@ -62,6 +62,8 @@ pub struct EventSender {
     pub first_delay: Duration,
     /// Where the state is shown.
     pub state: watch::Sender<UplinkState>,
+    /// The command channel's state: when it stands again the centre is there, and no wait is worth sitting out.
+    pub channel: watch::Receiver<ChannelState>,
 }
 
 /// Why an exchange did not move anything.
@@ -162,9 +164,23 @@ impl EventSender {
                     }
                     self.state.send_modify(|s| (s.connected, s.why) = (false, Some(why)));
                     ask = true;
-                    tokio::time::sleep(wait).await;
+                    let unreachable = matches!(failure, Failure::Connect(_));
+                    tokio::select! {
+                        () = tokio::time::sleep(wait) => {}
+                        () = self.centre_is_back(), if unreachable => waits.reset(),
+                    }
                 }
             }
+        }
+    }
+
+    /// Done when the command channel is opened anew. Never, if that has ended.
+    async fn centre_is_back(&self) {
+        let mut channel = self.channel.clone();
+        let so_far = channel.borrow().connects;
+        let opened = channel.wait_for(|channel| channel.connected && channel.connects > so_far).await.is_ok();
+        if !opened {
+            std::future::pending::<()>().await;
         }
     }
 
