@@ -83,17 +83,8 @@ describe("fragment", () => {
   it("is nothing for nothing", () => expect(fragment(1, []).length).toBe(0));
 });
 
-const ffmpeg = (() => {
-  try {
-    execFileSync("ffmpeg", ["-version"], { stdio: "ignore" });
-    return true;
-  } catch {
-    return false;
-  }
-})();
-
 // The mock's footage gives real access units; ffprobe is an independent judge of what we wrap them into.
-describe.skipIf(!ffmpeg)("with real pictures", () => {
+describe("with real pictures", () => {
   it("is played by ffprobe without a complaint, B-frames included", async () => {
     const { Timeline } = await import("../src/video/timeline");
     // @ts-expect-error: a plain script of the development folder

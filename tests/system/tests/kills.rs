@@ -54,8 +54,8 @@ async fn nothing_is_lost_or_doubled() -> Result<()> {
     let region = &mut stage.region;
     let mut api = region.sign_in("administrator").await?;
     println!("seed {seed}");
-    // A press that is on record and not yet answered when the agent is killed is said again and counts twice: a known
-    // fault, shown by setting this. Without it the agent is killed between two presses.
+    // Killed within a press, the record has differed from what happened; probably a press on record and not yet answered
+    // is said again and counts twice. Open; setting this brings it back. Without it the kill falls between two presses.
     let in_a_press = std::env::var_os("HALLWATCH_KILL_IN_A_PRESS").is_some();
     for round in 1..=KILLS {
         tokio::time::sleep(Duration::from_secs_f64(lot.between(1.0, 5.0))).await;
