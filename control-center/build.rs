@@ -9,8 +9,8 @@ use std::{
 
 const PLACEHOLDER: &str = "<!doctype html><html lang=\"zh-CN\"><meta charset=\"utf-8\"><title>厅窗 Hallwatch</title>\
 <h1>厅窗 Hallwatch</h1><p>The centre runs; its pages were not built into it. In the source tree run \
-<code>npm ci &amp;&amp; npm run build</code> in <code>web/</code>, then build the centre again.</p>\
-<p>控制中心已运行，但页面尚未构建：请在 <code>web/</code> 目录执行 <code>npm ci &amp;&amp; npm run build</code>，然后重新编译。</p></html>";
+<code>scripts/build-web</code>, then build the centre again.</p>\
+<p>控制中心已运行，但页面尚未构建：请在源码目录执行 <code>scripts/build-web</code>，然后重新编译。</p></html>";
 
 fn main() {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| ".".into()));

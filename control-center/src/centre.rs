@@ -6,7 +6,10 @@ use std::{path::PathBuf, sync::Arc};
 use control_protocol::UtcMillis;
 use tokio_util::sync::CancellationToken;
 
-use crate::{access::Doorkeeper, live::Live, nodes::Nodes, store::Store};
+use crate::{
+    access::Doorkeeper, evidence::Evidence, live::Live, nodes::Nodes, queue::Outlooks, recordings::Viewings,
+    store::Store, webhooks::Secrets,
+};
 
 /// The centre's clock; tests hold their own.
 #[derive(Clone)]
@@ -47,6 +50,14 @@ pub struct Parts {
     pub nodes: Nodes,
     /// Live pictures.
     pub live: Live,
+    /// Packages of evidence.
+    pub evidence: Evidence,
+    /// Who is viewing footage.
+    pub viewings: Viewings,
+    /// What forecasts of waiting times rest on.
+    pub outlooks: Outlooks,
+    /// What makes the secrets of webhooks.
+    pub webhooks: Secrets,
     /// Cancelled when the centre ends.
     pub stop: CancellationToken,
 }

@@ -3,22 +3,43 @@
 use std::{
     io::{IsTerminal, Read},
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
+    process::ExitCode,
 };
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Parser, Subcommand};
 use control_center::{
     Clock,
-    access::{self, NewUser, Role},
+    access::{
+        self, NewUser, Role,
+        checkpoint::{self, AuditKey, Broken, Whole},
+    },
     areas::import,
+    attendance::{
+        calendar::{CalendarYear, SignedCalendar},
+        calendar_key::CalendarKey,
+        calendars,
+    },
+    backup,
     config::ConfigFile,
-    nodes::{Nodes, pairing},
+    evidence::{
+        key::{EvidenceKey, PublicKey, Trusted},
+        say::{self, Language},
+        verify::verify,
+    },
+    nodes::{self, Nodes, pairing},
     site::serve,
+    statistics::rebuild,
     store::{Sql, Store, StoreError},
 };
 use control_protocol::HallId;
 use tokio_util::sync::CancellationToken;
+
+/// Pictures are blocks of a few kilobytes that come and go by the thousand, and hashing a password takes nineteen megabytes
+/// that the C library's allocator keeps for each of its arenas.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Hallwatch control centre: intake, live wall and the people's site.
 #[derive(Parser)]
@@ -47,6 +68,9 @@ enum Command {
         #[command(flatten)]
         place: Place,
     },
+    /// Calendars of workdays: sign them at an office, import them at a centre.
+    #[command(subcommand)]
+    Calendar(Calendar),
     /// People.
     #[command(subcommand)]
     User(User),
@@ -55,8 +79,39 @@ enum Command {
         #[command(flatten)]
         place: Place,
     },
-    /// Check that no row of the audit log was changed or removed.
-    VerifyAudit {
+    /// Evidence packages.
+    #[command(subcommand)]
+    Evidence(Evidence),
+    /// The sums under all statistics.
+    #[command(subcommand)]
+    Statistics(Statistics),
+    /// The audit log.
+    #[command(subcommand)]
+    Audit(Audit),
+    /// Walk the record of every hall and say whether its chain is whole; works while the centre runs.
+    Verify {
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Back the centre up into a new folder: database, authority and secrets; works while the centre runs.
+    Backup {
+        /// The folder that backups are put into.
+        #[arg(long)]
+        to: PathBuf,
+        /// Keep only so many backups there, this one among them.
+        #[arg(long)]
+        keep: Option<usize>,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Put a backup back, while the centre is stopped. Halls send again what it lacks, up to seven days.
+    Restore {
+        /// The backup's folder.
+        #[arg(long)]
+        from: PathBuf,
+        /// Move a centre that is there aside.
+        #[arg(long)]
+        replace: bool,
         #[command(flatten)]
         place: Place,
     },
@@ -68,6 +123,35 @@ struct Place {
     /// The data folder.
     #[arg(long, default_value = "/var/lib/hallwatch-centre")]
     data: PathBuf,
+}
+
+#[derive(Subcommand)]
+enum Calendar {
+    /// Make the key with which an office signs calendars, and print its fingerprint.
+    NewKey {
+        /// The file; it must not be there yet. Keep it as a seal is kept.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Sign a year and print the signed file.
+    Sign {
+        /// The office's key.
+        #[arg(long)]
+        key: PathBuf,
+        /// The year, JSON.
+        file: PathBuf,
+    },
+    /// Import a signed year; works while the centre runs.
+    Import {
+        /// The signed file.
+        file: PathBuf,
+        /// The key that is to have signed it, its fingerprint, or a file with either; without it the key must be on the
+        /// centre's list.
+        #[arg(long, value_name = "KEY")]
+        trust: Option<String>,
+        #[command(flatten)]
+        place: Place,
+    },
 }
 
 #[derive(Args)]
@@ -93,6 +177,65 @@ struct Run {
     /// Logs as JSON lines.
     #[arg(long)]
     log_json: bool,
+}
+
+#[derive(Subcommand)]
+enum Evidence {
+    /// Verify a package, on any machine and with no network. Ends with 0 if it is intact (and signed by the trusted key, if
+    /// one is given), 1 if it is not, 2 if it cannot be read.
+    Verify {
+        /// The package.
+        file: PathBuf,
+        /// The key of the centre that is to have signed it, its fingerprint, or a file with either.
+        #[arg(long, value_name = "KEY")]
+        trust: Option<String>,
+        /// The language of the answer, zh-CN or en [by the environment].
+        #[arg(long)]
+        lang: Option<Language>,
+    },
+    /// Print the centre's evidence key and its fingerprint, for those who are to verify packages.
+    Key {
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+#[derive(Subcommand)]
+enum Statistics {
+    /// Compare the sums kept as events came with the record. Ends with 1 if they differ; works while the centre runs.
+    Check {
+        /// Of this hall alone.
+        #[arg(long)]
+        hall: Option<HallId>,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Build the sums anew from the record, hall by hall; works while the centre runs, intake waits for each hall.
+    Rebuild {
+        /// Of this hall alone.
+        #[arg(long)]
+        hall: Option<HallId>,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+#[derive(Subcommand)]
+enum Audit {
+    /// Check that no row was changed or removed and that every checkpoint is signed; works while the centre runs. Ends with 0
+    /// if the log is whole, 1 if it is not (and names the first bad place), 2 if it cannot be read.
+    Verify {
+        /// The key that must have signed every checkpoint: 64 hexadecimal digits, as `audit key` prints it.
+        #[arg(long, value_name = "KEY")]
+        trust: Option<String>,
+        #[command(flatten)]
+        place: Place,
+    },
+    /// Print the public key that signs checkpoints, to be kept on another machine.
+    Key {
+        #[command(flatten)]
+        place: Place,
+    },
 }
 
 #[derive(Subcommand)]
@@ -125,12 +268,24 @@ enum User {
     },
 }
 
-fn main() -> Result<()> {
+fn main() -> Result<ExitCode> {
     let cli = Cli::parse();
+    if let Command::Evidence(command) = cli.command {
+        return evidence(command);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    if let Command::Audit(command) = cli.command {
+        return runtime.block_on(audit(command));
+    }
+    if let Command::Run(run) = cli.command {
+        // One thread for all pictures: between threads, waking costs more than sending does (docs/design/hub.md).
+        let pictures = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        pictures.block_on(start(run, runtime.handle().clone()))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     runtime.block_on(async {
         match cli.command {
-            Command::Run(run) => start(run).await,
+            Command::Evidence(_) | Command::Audit(_) | Command::Run(_) => Ok(()),
             Command::Import { file, place } => {
                 let read = tokio::task::spawn_blocking(move || import::read(&file)).await??;
                 let store = open(place.data).await?;
@@ -140,6 +295,7 @@ fn main() -> Result<()> {
                 Ok(())
             }
             Command::PairingCode { hall, place } => pairing_code(hall, place).await,
+            Command::Calendar(command) => calendar(command).await,
             Command::User(user) => change_user(user).await,
             Command::Pin { place } => {
                 let store = open(place.data.clone()).await?;
@@ -148,18 +304,142 @@ fn main() -> Result<()> {
                 println!("{}", nodes?.pin());
                 Ok(())
             }
-            Command::VerifyAudit { place } => {
-                let store = open(place.data).await?;
-                let result = store.read(access::audit::verify).await;
-                store.close().await;
-                match result? {
-                    Ok(rows) => println!("the audit log is whole: {rows} rows"),
-                    Err(row) => bail!("row {row} of the audit log is missing or is not what was written"),
+            Command::Statistics(command) => statistics(command).await,
+            Command::Verify { place } => verify_record(place).await,
+            Command::Backup { to, keep, place } => {
+                let now = Clock::system().now();
+                let made =
+                    tokio::task::spawn_blocking(move || backup::make(&place.data, &to, keep, now)).await??;
+                println!("{}: {} files, {} bytes", made.folder.display(), made.files, made.bytes);
+                Ok(())
+            }
+            Command::Restore { from, replace, place } => {
+                let now = Clock::system().now();
+                let back =
+                    tokio::task::spawn_blocking(move || backup::put_back(&from, &place.data, replace, now))
+                        .await??;
+                println!("{} is the centre of {}", back.folder.display(), back.made_at);
+                if let Some(before) = back.before {
+                    println!("what stood there before is in {}", before.display());
                 }
                 Ok(())
             }
         }
-    })
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn evidence(command: Evidence) -> Result<ExitCode> {
+    match command {
+        Evidence::Verify { file, trust, lang } => {
+            let language = lang.unwrap_or_else(|| Language::of_environment(|name| std::env::var(name).ok()));
+            match judged(&file, trust.as_deref(), language) {
+                Ok((intact, words)) => {
+                    print!("{words}");
+                    Ok(if intact { ExitCode::SUCCESS } else { ExitCode::from(1) })
+                }
+                Err(error) => {
+                    eprintln!("{}: {error}", file.display());
+                    Ok(ExitCode::from(2))
+                }
+            }
+        }
+        Evidence::Key { place } => {
+            if !place.data.join(serve::DATABASE).exists() {
+                bail!("there is no centre in {}: give its data folder with --data", place.data.display());
+            }
+            let key = EvidenceKey::open(&place.data)?.public();
+            println!("key         {key}\nfingerprint {}\n\n{}", say::fingerprint(&key), key.pem().trim_end());
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+async fn audit(command: Audit) -> Result<ExitCode> {
+    match command {
+        Audit::Verify { trust, place } => match judged_audit(trust, place).await {
+            Ok(Ok(whole)) => {
+                println!(
+                    "the audit log is whole: {} rows, {} of them under {} signed checkpoints",
+                    whole.rows, whole.signed, whole.checkpoints
+                );
+                for (key, count) in whole.keys {
+                    println!("key {key} signed {count}");
+                }
+                Ok(ExitCode::SUCCESS)
+            }
+            Ok(Err(broken)) => {
+                println!("the audit log is NOT whole: {broken}");
+                Ok(ExitCode::from(1))
+            }
+            Err(error) => {
+                eprintln!("the audit log cannot be read: {error:#}");
+                Ok(ExitCode::from(2))
+            }
+        },
+        Audit::Key { place } => {
+            if !place.data.join(serve::DATABASE).exists() {
+                bail!("there is no centre in {}: give its data folder with --data", place.data.display());
+            }
+            println!("{}", data_encoding::HEXLOWER.encode(&AuditKey::open(&place.data)?.public()));
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+async fn judged_audit(trust: Option<String>, place: Place) -> Result<Result<Whole, Broken>> {
+    let trusted = trust
+        .map(|text| {
+            let key = data_encoding::HEXLOWER_PERMISSIVE.decode(text.trim().as_bytes()).ok();
+            key.and_then(|key| <[u8; 32]>::try_from(key).ok())
+                .context("the key is 64 hexadecimal digits: `control-center audit key` prints it")
+        })
+        .transpose()?;
+    let store = open(place.data).await?;
+    let result = store.read(move |sql| checkpoint::verify(sql, trusted)).await;
+    store.close().await;
+    Ok(result?)
+}
+
+/// Whether a package is intact, and the verdict in words.
+fn judged(file: &Path, trust: Option<&str>, language: Language) -> Result<(bool, String)> {
+    let trust = trust.map(Trusted::read).transpose()?;
+    let report = verify(std::fs::File::open(file)?, trust.as_ref())?;
+    Ok((report.intact(), say::words(&report, language)))
+}
+
+async fn statistics(command: Statistics) -> Result<()> {
+    let (hall, place, build) = match command {
+        Statistics::Check { hall, place } => (hall, place, false),
+        Statistics::Rebuild { hall, place } => (hall, place, true),
+    };
+    let store = open(place.data).await?;
+    let result = sums(&store, hall, build).await;
+    store.close().await;
+    let wrong = result?;
+    if wrong > 0 {
+        bail!("{wrong} sums are not what the record says: run `control-center statistics rebuild`");
+    }
+    Ok(())
+}
+
+/// Checks or rebuilds, and prints each hall; gives the number of sums that are wrong.
+async fn sums(store: &Store, hall: Option<HallId>, build: bool) -> Result<usize> {
+    let halls = match hall {
+        Some(hall) => vec![hall],
+        None => rebuild::halls(store).await?,
+    };
+    let mut wrong = 0;
+    for hall in halls {
+        if build {
+            println!("{hall}: {} sums built", rebuild::rebuild(store, hall.clone()).await?);
+        } else {
+            let checked = rebuild::check(store, hall).await?;
+            println!("{}: {} sums, {} wrong", checked.hall, checked.cells, checked.wrong);
+            wrong += checked.wrong;
+        }
+    }
+    Ok(wrong)
 }
 
 /// Opens the store of a data folder that is there.
@@ -170,7 +450,7 @@ async fn open(data: PathBuf) -> Result<Store> {
     tokio::task::spawn_blocking(move || serve::open_store(&data)).await?
 }
 
-async fn start(run: Run) -> Result<()> {
+async fn start(run: Run, work: tokio::runtime::Handle) -> Result<()> {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -180,6 +460,12 @@ async fn start(run: Run) -> Result<()> {
         log.json().init()
     } else {
         log.init()
+    }
+    // Each connection is a descriptor, and what a service is given softly (1024) is few.
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let most = rustix::process::Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = rustix::process::setrlimit(rustix::process::Resource::Nofile, most) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
     }
     let file = run.config.as_deref().map(ConfigFile::read).transpose()?.unwrap_or_default();
     let over = ConfigFile {
@@ -206,10 +492,33 @@ async fn start(run: Run) -> Result<()> {
             "First start. Sign in as `{name}` with the one-time password {password} and choose your own."
         );
     };
-    let result = serve::run(config, Clock::system(), stop.clone(), announce).await;
+    let result = serve::run(config, Clock::system(), work, stop.clone(), announce).await;
     stop.cancel();
     watch.await?;
     result
+}
+
+/// Walks the record and says what is wrong with it.
+async fn verify_record(place: Place) -> Result<()> {
+    let store = open(place.data).await?;
+    let found = store.read(nodes::verify::verify).await;
+    store.close().await;
+    let found = found?;
+    for (node, epoch, first, last) in &found.journals {
+        println!("{node}, epoch {epoch}: events {first} to {last}");
+    }
+    for fault in &found.faults {
+        println!("{fault}");
+    }
+    if found.wrong > 0 {
+        bail!(
+            "the record is not whole: {} faults in {} events; the first stands above",
+            found.wrong,
+            found.events
+        );
+    }
+    println!("{} events and {} kept apart, every chain is whole", found.events, found.apart);
+    Ok(())
 }
 
 async fn pairing_code(hall: HallId, place: Place) -> Result<()> {
@@ -225,6 +534,52 @@ async fn pairing_code(hall: HallId, place: Place) -> Result<()> {
     store.close().await;
     let (issued, pin) = issued?;
     println!("code    {}\npin     {pin}\nexpires {}", issued.code.reveal(), issued.expires_at);
+    Ok(())
+}
+
+async fn calendar(command: Calendar) -> Result<()> {
+    match command {
+        Calendar::NewKey { out } => {
+            let key = CalendarKey::make(&out).with_context(|| out.display().to_string())?;
+            println!("fingerprint {}", say::fingerprint(&key.public()));
+            Ok(())
+        }
+        Calendar::Sign { key, file } => {
+            let key = CalendarKey::open(&key).with_context(|| key.display().to_string())?;
+            let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+            println!("{}", serde_json::to_string_pretty(&key.seal(text)?)?);
+            Ok(())
+        }
+        Calendar::Import { file, trust, place } => {
+            let trust = trust.as_deref().map(Trusted::read).transpose()?;
+            let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+            let signed: SignedCalendar = serde_json::from_str(&text).context("this is no signed calendar")?;
+            let (year, key) = signed.open()?;
+            let store = open(place.data).await?;
+            let imported = import_calendar(&store, year, key, trust).await;
+            store.close().await;
+            imported
+        }
+    }
+}
+
+async fn import_calendar(
+    store: &Store,
+    year: CalendarYear,
+    key: PublicKey,
+    trust: Option<Trusted>,
+) -> Result<()> {
+    let listed = store.read(move |sql| calendars::trusts(sql, &key)).await?;
+    if !listed && !trust.is_some_and(|trusted| trusted.is(&key)) {
+        bail!(
+            "signed by {}, which is not trusted here: compare it and give it with --trust",
+            say::fingerprint(&key)
+        );
+    }
+    let (object, now) = (format!("{}/{}", year.layer, year.year), Clock::system().now());
+    store.write("calendar", move |tx| calendars::put_calendar(tx, &year, &key, "command line", now)).await?;
+    record(store, "calendar.imported", object.clone()).await?;
+    println!("{object} is imported");
     Ok(())
 }
 

@@ -4,7 +4,7 @@
 use control_protocol::StoredEvent;
 
 use crate::{
-    areas, attendance, cases, evaluations, queue,
+    areas, attendance, cases, evaluations, pictures, queue, recordings, statistics,
     store::{Change, Sql, StoreError},
     supervision,
 };
@@ -16,11 +16,18 @@ pub fn project_all(
     stored: &StoredEvent,
     changes: &mut Vec<Change>,
 ) -> Result<(), StoreError> {
+    // A technician's test stays on record and counts nowhere.
+    if stored.event.case.is_some_and(|case| case.is_test()) {
+        return Ok(());
+    }
     // Cases read who is signed in from the queue's windows, so they come before the window changes.
     cases::project(sql, stored, changes)?;
     queue::project(sql, stored, changes)?;
     evaluations::project(sql, stored, changes)?;
     attendance::project(sql, stored, changes)?;
     supervision::project(sql, stored, changes)?;
+    pictures::project(sql, stored, changes)?;
+    recordings::project(sql, stored)?;
+    statistics::project(sql, stored)?;
     areas::project(sql, stored, changes)
 }

@@ -81,20 +81,14 @@ name = "王老师"
 pub(crate) struct Scene {
     pub(crate) centre: Centre,
     now: Arc<AtomicI64>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Scene {
     /// A centre with a tree and somebody of every role: `admin`, `region`, `county` (450103), `other` (450102),
     /// `manager` (hall 450103-01), `hr`, `tech`.
     pub(crate) async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::open_sqlite(&folder.path().join("centre.db")).unwrap();
-        let now = Arc::new(AtomicI64::new(START));
-        let clock = Clock::of({
-            let now = now.clone();
-            move || UtcMillis(now.load(Ordering::Relaxed))
-        });
+        let scene = Self::within(tempfile::tempdir().unwrap()).await;
         let people = [
             ("admin", "administrator", "450000"),
             ("region", "supervisor", "450000"),
@@ -111,8 +105,19 @@ impl Scene {
             ));
         }
         let file = toml::from_str(&file).unwrap();
-        let imported = import::take(&store, file, clock.now()).await.unwrap();
+        let imported = import::take(&scene.centre.store, file, scene.centre.clock.now()).await.unwrap();
         assert_eq!((imported.areas, imported.halls, imported.windows, imported.users), (4, 2, 3, 7));
+        scene
+    }
+
+    /// A centre over what lies in `folder`.
+    async fn within(folder: tempfile::TempDir) -> Self {
+        let store = Store::open_sqlite(&folder.path().join("centre.db")).unwrap();
+        let now = Arc::new(AtomicI64::new(START));
+        let clock = Clock::of({
+            let now = now.clone();
+            move || UtcMillis(now.load(Ordering::Relaxed))
+        });
         let stop = CancellationToken::new();
         let nodes = Nodes::open(folder.path(), store.clone(), clock.clone()).await.unwrap();
         let live = Live::new(nodes.clone(), stop.clone());
@@ -123,9 +128,32 @@ impl Scene {
             doorkeeper: Doorkeeper::new().unwrap(),
             nodes,
             live,
+            evidence: crate::evidence::Evidence::new(
+                crate::evidence::key::EvidenceKey::generate().unwrap(),
+                folder.path().into(),
+            ),
+            viewings: crate::recordings::Viewings::default(),
+            outlooks: crate::queue::Outlooks::default(),
+            webhooks: crate::webhooks::Secrets::open(folder.path()).unwrap(),
             stop,
         });
-        Self { centre, now, _folder: folder }
+        Self { centre, now, folder }
+    }
+
+    /// A centre of its own with everything that is in this one, which goes on.
+    pub(crate) async fn copy(&self) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let database = rusqlite::Connection::open(self.folder.path().join("centre.db")).unwrap();
+        let to = folder.path().join("centre.db");
+        database.execute("VACUUM INTO ?1", [to.to_str().unwrap()]).unwrap();
+        std::fs::create_dir(folder.path().join("ca")).unwrap();
+        for file in std::fs::read_dir(self.folder.path().join("ca")).unwrap() {
+            let file = file.unwrap();
+            std::fs::copy(file.path(), folder.path().join("ca").join(file.file_name())).unwrap();
+        }
+        let copy = Self::within(folder).await;
+        copy.now.store(self.now.load(Ordering::Relaxed), Ordering::Relaxed);
+        copy
     }
 
     /// Lets time pass.

@@ -42,6 +42,22 @@ impl MonotonicClock for SystemMonotonic {
     }
 }
 
+/// UTC, as this machine has it.
+pub trait UtcClock: Send + Sync {
+    /// The present moment.
+    fn utc_now(&self) -> jiff::Timestamp;
+}
+
+/// The machine's own UTC.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemUtc;
+
+impl UtcClock for SystemUtc {
+    fn utc_now(&self) -> jiff::Timestamp {
+        jiff::Timestamp::now()
+    }
+}
+
 /// Local civil time, as the clock on the wall of the hall shows it.
 pub trait LocalClock: Send + Sync {
     /// The present local date and time.

@@ -4,6 +4,7 @@
 //! a key is a key, whether it calls the next ticket is decided by the caller.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     sync::{
         Arc,
@@ -143,13 +144,40 @@ pub enum Fact {
         employee: String,
         /// The terminal's local time.
         at: jiff::civil::DateTime,
-        /// How the person was verified: 0 password, 1 fingerprint, 2 card, 15 face.
+        /// How the person was verified: 0 password, 1 fingerprint, 2 card, 15 face, 25 palm, 255 not said.
         verify: u8,
         /// 0 in, 1 out, 2 break out, 3 break in, 4 overtime in, 5 overtime out.
         state: u8,
         /// `true` if it came as a live event: a hint; the terminal's log will say it again.
         live: bool,
     },
+    /// Anything else that a profile names: a state, an answer, a register.
+    Report {
+        /// Address of the device on its line; 0 where the protocol has none.
+        address: u8,
+        /// The event's name in the profile.
+        name: String,
+        /// Its values by their names in the profile.
+        values: BTreeMap<String, ReportValue>,
+    },
+}
+
+/// A value in a [`Fact::Report`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReportValue {
+    /// Up to eight bytes as a number.
+    Number(u64),
+    /// Bytes that are no number.
+    Bytes(Bytes),
+}
+
+impl fmt::Display for ReportValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(n) => write!(f, "{n}"),
+            Self::Bytes(bytes) => f.write_str(&data_encoding::HEXUPPER.encode(bytes)),
+        }
+    }
 }
 
 /// A decoded, timed fact of one device.
@@ -180,6 +208,15 @@ pub enum DriverEvent {
         health: Health,
         /// When that was found.
         at: Mono,
+    },
+    /// An attendance terminal holds nothing older that was not told before this event.
+    LogRead {
+        /// Whose log it is.
+        position: PositionId,
+        /// Up to when.
+        through: Mono,
+        /// Seconds that its clock is ahead of the hall's; `None` where that is not measured.
+        clock_offset: Option<i64>,
     },
 }
 
@@ -215,13 +252,33 @@ pub enum Health {
 /// The owner calls [`durable`](Receipt::durable) once the fact is on disk; only then does the driver acknowledge
 /// the device. Dropping it without that call means "not stored": the device is never acknowledged for it, and if the
 /// device says it again it counts as new.
-pub struct Receipt(Option<oneshot::Sender<()>>);
+pub struct Receipt(Option<oneshot::Sender<Answering>>);
+
+/// What the driver holds once a fact is durable: it owes the device an answer.
+#[derive(Debug)]
+pub struct Answering(oneshot::Sender<()>);
+
+impl Answering {
+    /// Says that the answer has been written to the device.
+    pub fn answered(self) {
+        // Whoever stored the fact may have ended meanwhile.
+        let _ = self.0.send(());
+    }
+}
+
+/// Resolves once the device has been answered: `Ok`, or `Err` when the driver lost the line before it could.
+pub type Answered = oneshot::Receiver<()>;
 
 impl Receipt {
     /// A receipt and the end on which the driver waits: `Ok` once durable, `Err` when dropped.
-    pub fn pair() -> (Self, oneshot::Receiver<()>) {
+    pub fn pair() -> (Self, oneshot::Receiver<Answering>) {
         let (tx, rx) = oneshot::channel();
         (Self(Some(tx)), rx)
+    }
+
+    /// Whether the device waits for an answer, and repeats itself until it has one.
+    pub fn is_awaited(&self) -> bool {
+        self.0.is_some()
     }
 
     /// A receipt for protocols without an acknowledgement.
@@ -229,12 +286,15 @@ impl Receipt {
         Self(None)
     }
 
-    /// Says that the fact is on disk.
-    pub fn durable(mut self) {
+    /// Says that the fact is on disk; gives a way to learn when the device knows it. Until then the device may repeat
+    /// the fact, to this driver or to the next one.
+    pub fn durable(mut self) -> Answered {
+        let (answering, answered) = oneshot::channel();
         if let Some(tx) = self.0.take() {
-            // The driver may have ended meanwhile; then there is nobody left to acknowledge.
-            let _ = tx.send(());
+            // The driver may have ended meanwhile; then there is nobody left to acknowledge, and `answered` says so.
+            let _ = tx.send(Answering(answering));
         }
+        answered
     }
 }
 
@@ -304,7 +364,18 @@ mod tests {
         drop(receipt);
         assert!(waiting.try_recv().is_err());
         let (receipt, mut waiting) = Receipt::pair();
-        receipt.durable();
-        assert!(waiting.try_recv().is_ok());
+        let mut answered = receipt.durable();
+        let answering = waiting.try_recv().unwrap();
+        assert_eq!(answered.try_recv(), Err(oneshot::error::TryRecvError::Empty));
+        answering.answered();
+        assert_eq!(answered.try_recv(), Ok(()));
+    }
+
+    #[test]
+    fn what_could_not_be_answered_is_told() {
+        let (receipt, mut waiting) = Receipt::pair();
+        let mut answered = receipt.durable();
+        drop(waiting.try_recv().unwrap());
+        assert_eq!(answered.try_recv(), Err(oneshot::error::TryRecvError::Closed));
     }
 }

@@ -21,11 +21,11 @@ use crate::{
     cases::{At, HallSession, Input, Press, SessionConfig, Tagged},
     config::Config,
     devices,
-    journal::{Entry, Journal, PunchKey, SerialFile},
+    journal::{Entry, Journal, Note, PunchKey, SerialFile},
 };
 
-/// How many events go into the journal at once.
-const BATCH: usize = 500;
+/// The most readings of one file: it goes into the journal as a whole or not at all.
+const MOST: u64 = 500_000;
 
 #[derive(Deserialize)]
 struct Line {
@@ -91,7 +91,7 @@ struct Import<'a> {
     session: HallSession,
     serials: SerialFile,
     windows: HashMap<String, WindowId>,
-    grades: HashMap<String, &'a std::collections::BTreeMap<u8, u8>>,
+    grades: HashMap<String, std::collections::BTreeMap<u8, u8>>,
     boot: Arc<str>,
     pending: Vec<Entry>,
     done: Imported,
@@ -165,19 +165,13 @@ impl Import<'_> {
         self.keep(taken.events);
         Ok(())
     }
-
-    async fn write(&mut self) -> anyhow::Result<()> {
-        let entries = std::mem::take(&mut self.pending);
-        self.done.events += self.journal.append(entries).await? as u64;
-        Ok(())
-    }
 }
 
 /// Takes the readings of `content` (the whole file) to the record. `now` bounds what may be said to have ended.
 ///
 /// # Errors
-/// A line that cannot be read (with its number; lines before it have been taken), a file that was taken before, the
-/// journal's errors.
+/// A line that cannot be read (with its number), a file that was taken before or is too long, the journal's errors. Then
+/// nothing of the file has been taken.
 pub async fn import(
     config: &Config,
     journal: &Journal,
@@ -189,15 +183,15 @@ pub async fn import(
     if journal.import_known(digest).await? {
         bail!("this file was imported before");
     }
-    let windows = config.position_entries().into_iter();
-    let evaluators = config.buses.iter().flat_map(|bus| &bus.evaluators);
+    let windows = config.position_windows().into_iter();
+    let grades = config.devices().filter_map(|d| Some((d.position.to_string(), d.grades?.0)));
     let mut import = Import {
         config,
         journal,
         session: HallSession::new(SessionConfig::from(config)),
         serials,
-        windows: windows.filter_map(|e| Some((e.position.to_string(), e.window?))).collect(),
-        grades: evaluators.map(|e| (e.position.to_string(), &e.grades)).collect(),
+        windows: windows.map(|(position, window)| (position.to_string(), window)).collect(),
+        grades: grades.collect(),
         boot: "import".into(),
         pending: Vec::new(),
         done: Imported::default(),
@@ -214,8 +208,8 @@ pub async fn import(
         }
         last = last.max(Some(read.at));
         import.take(read).with_context(|| format!("line {}", i + 1))?;
-        if import.pending.len() >= BATCH {
-            import.write().await?;
+        if import.done.readings > MOST {
+            bail!("more than {MOST} readings: split the file, by months for example");
         }
     }
     if let Some(last) = last {
@@ -223,7 +217,7 @@ pub async fn import(
         let events = import.session.tick(moment(end));
         import.keep(events);
     }
-    import.write().await?;
-    journal.import_done(digest).await?;
+    let entries = std::mem::take(&mut import.pending);
+    import.done.events = import.journal.append_noting(entries, Some(Note::Imported(digest))).await? as u64;
     Ok(import.done)
 }

@@ -10,16 +10,26 @@ use anyhow::{Context, bail};
 use clap::{Parser, Subcommand, ValueEnum};
 use control_protocol::{chain::Digest, enrolment::PairingCode};
 use edge_agent::{
+    cameras::{
+        audit::{self, CameraCommand},
+        transcode::child::{self, ChildArguments},
+    },
     clock::{Clock, SystemClock},
     config::Config,
-    history, journal,
-    run::{self, DataLock},
-    uplink::enrol,
+    devices::{misfits, profiles},
+    history, journal, profile_tool,
+    run::{self, DataLock, make_private},
+    uplink::{enrol, identity::Identity},
     vault::{Secret, Vault},
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
+
+/// Pictures are blocks of a few kilobytes that come and go by the thousand; the C library's allocator spends more time on
+/// them and gives less back.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The environment variable a pairing code may stand in.
 const CODE_VARIABLE: &str = "HALLWATCH_PAIRING_CODE";
@@ -73,6 +83,14 @@ enum Command {
         #[command(subcommand)]
         action: Credential,
     },
+    /// Find and audit cameras.
+    Camera {
+        #[command(subcommand)]
+        action: CameraCommand,
+    },
+    /// Turn a coded stream into another, from standard input to standard output; for the agent's own use.
+    #[command(hide = true)]
+    Transcode(ChildArguments),
     /// Take past readings (JSON lines) to the record.
     Import {
         /// The configuration.
@@ -80,6 +98,16 @@ enum Command {
         config: PathBuf,
         /// The readings.
         file: PathBuf,
+    },
+    /// Look after the recordings.
+    Recordings {
+        #[command(subcommand)]
+        action: RecordingsAction,
+    },
+    /// Describe the protocol of a device that nobody has a driver for.
+    Profile {
+        #[command(subcommand)]
+        action: profile_tool::ProfileCommand,
     },
     /// Look after the journal.
     Journal {
@@ -94,6 +122,28 @@ enum Credential {
     Set {
         /// The name, as `credential` in the configuration has it.
         name: String,
+        /// The configuration.
+        #[arg(long)]
+        config: PathBuf,
+    },
+}
+
+#[derive(Subcommand)]
+enum RecordingsAction {
+    /// Read every segment and compare it with its digests and the index.
+    Verify {
+        /// The configuration.
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Make the recording index again from the segments, while the agent is stopped.
+    Rebuild {
+        /// The configuration.
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Take a new disk for the recordings, while the agent is stopped.
+    Adopt {
         /// The configuration.
         #[arg(long)]
         config: PathBuf,
@@ -118,7 +168,18 @@ fn main() -> ExitCode {
         Log::Human => log.with_ansi(std::io::stderr().is_terminal()).init(),
         Log::Json => log.json().init(),
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    if let Command::Transcode(arguments) = &arguments.command {
+        return match child::run(arguments) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                tracing::warn!("transcoding ended: {error:#}");
+                ExitCode::FAILURE
+            }
+        };
+    }
+    // One thread carries every byte: disks, digests and decoders have threads of their own, and waking another thread for
+    // a single picture costs more than sending it does (docs/design/hub.md).
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(e) => {
             eprintln!("error: cannot start: {e}");
@@ -145,6 +206,12 @@ async fn act(command: Command) -> anyhow::Result<()> {
         }
         Command::CheckConfig { file } => {
             let config = Config::load(&file)?;
+            let (library, refused) = profiles::load(&config.hall.data)?;
+            let refused = refused.iter().map(|error| format!("a profile is refused: {error}"));
+            let faults: Vec<String> = refused.chain(misfits(&config, &library)).collect();
+            if !faults.is_empty() {
+                bail!("{}", faults.join("\n"));
+            }
             println!(
                 "{} is sound: hall {} {}, {} windows, {} cameras",
                 file.display(),
@@ -167,12 +234,19 @@ async fn act(command: Command) -> anyhow::Result<()> {
         Command::Credential { action: Credential::Set { name, config } } => {
             let config = Config::load(&config)?;
             let secret = first_line("the secret")?;
-            std::fs::create_dir_all(&config.hall.data).context("the data folder")?;
+            make_private(&config.hall.data)?;
             Vault::at(&config.hall.data).set(&name, &Secret::new(secret))?;
             println!("credential {name} is set");
             Ok(())
         }
+        Command::Camera { action } => {
+            audit::carry_out(action, &mut std::io::stdout(), &stopped_by_signals()?).await
+        }
+        // Carried out before there is a runtime.
+        Command::Transcode(_) => Ok(()),
         Command::Import { config, file } => import(&Config::load(&config)?, &file).await,
+        Command::Recordings { action } => recordings(action),
+        Command::Profile { action } => profile_tool::run(action).await,
         Command::Journal { action: JournalAction::Verify { config } } => verify(&Config::load(&config)?),
     }
 }
@@ -224,6 +298,38 @@ async fn import(config: &Config, file: &std::path::Path) -> anyhow::Result<()> {
     tokio::task::spawn_blocking(move || thread.join()).await?;
     let done = done.with_context(|| file.display().to_string())?;
     println!("{} readings gave {} events; {} had no effect", done.readings, done.events, done.without_effect);
+    Ok(())
+}
+
+fn recordings(action: RecordingsAction) -> anyhow::Result<()> {
+    use edge_agent::recorder::{disk::Disk, index::rebuild};
+    let found = match action {
+        RecordingsAction::Adopt { config } => {
+            let config = Config::load(&config)?;
+            let _lock = DataLock::take(&config.hall.data)?;
+            let node = Identity::load(&config.hall.data)?.node;
+            std::fs::create_dir_all(&config.recording.folder).context("the folder of recordings")?;
+            Disk::take(&config.recording.folder, &config.hall.data, &node, true)?;
+            println!("recordings go to {} from now on", config.recording.folder.display());
+            return Ok(());
+        }
+        RecordingsAction::Rebuild { config } => {
+            let config = Config::load(&config)?;
+            let _lock = DataLock::take(&config.hall.data)?;
+            let found = rebuild::rebuild(&config.recording.folder)?;
+            found.faults.iter().for_each(|fault| println!("{fault}"));
+            println!("{} segments with {} frames are in the index", found.segments, found.frames);
+            return Ok(());
+        }
+        RecordingsAction::Verify { config } => rebuild::verify(&Config::load(&config)?.recording.folder)?,
+    };
+    for fault in &found.faults {
+        println!("{fault}");
+    }
+    if !found.faults.is_empty() {
+        bail!("the recordings are not whole: {} faults in {} segments", found.faults.len(), found.segments);
+    }
+    println!("{} segments with {} frames, all whole", found.segments, found.frames);
     Ok(())
 }
 

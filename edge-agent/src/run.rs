@@ -1,11 +1,20 @@
 //! The agent put together: every part an owned, named task below one cancellation; the first that ends before it is
 //! asked to ends the agent with its name and reason.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use std::{path::Path, pin::Pin, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
-use control_protocol::{Happening, UtcMillis, event::ClockQuality};
-use device_drivers::clock::{MonotonicClock, SystemMonotonic};
+use bytes::Bytes;
+use control_protocol::{
+    Happening, UtcMillis,
+    event::ClockQuality,
+    pairing::{About, Answered, Ask},
+    site_pass::RevokedPass,
+};
+use device_drivers::{
+    clock::{MonotonicClock, SystemMonotonic},
+    profile::shipped::Library,
+};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
@@ -14,12 +23,16 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    cameras,
+    cameras::{self, inspection::album::Album, moving::Moving},
     clock::{Clock, SystemClock},
-    config::Config,
-    devices::{self, Inbox, Register, SharedFigures},
-    journal::{Entry, Journal, JournalThread, SerialFile, free_bytes},
-    local_site::{self, Shown},
+    config::{Camera, Config},
+    devices::{Inbox, Register, SharedFigures, Supervisor, Switchboard, profiles, tickets::Tickets},
+    fleet,
+    journal::{Entry, Journal, JournalError, JournalThread, SerialFile, free_bytes},
+    local_site::{self, Shown, callout::Callout, tickets::TicketRoutes},
+    pairing::{self, Pairing},
+    recorder::{self, Recorder},
+    service,
     uplink::{
         channel::{self, Channel, ChannelState, Doing},
         connector::Connector,
@@ -49,12 +62,7 @@ impl DataLock {
     /// # Errors
     /// Another agent has it, or it cannot be written.
     pub fn take(data: &Path) -> anyhow::Result<Self> {
-        use std::os::unix::fs::DirBuilderExt;
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(data)
-            .with_context(|| format!("data folder {}", data.display()))?;
+        make_private(data)?;
         let path = data.join("lock");
         let file = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path);
         let file = file.with_context(|| path.display().to_string())?;
@@ -63,6 +71,16 @@ impl DataLock {
             Err(_) => bail!("another agent uses the data folder {}", data.display()),
         }
     }
+}
+
+/// Makes the data folder where there is none, for this user alone.
+///
+/// # Errors
+/// It cannot be made.
+pub fn make_private(data: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data);
+    made.with_context(|| format!("data folder {}", data.display()))
 }
 
 /// Opens the journal of an enrolled node, off the runtime's threads.
@@ -89,10 +107,10 @@ pub async fn open_journal(
 struct CommandDesk {
     journal: Journal,
     clock: Arc<SystemClock>,
-    configuration: Happening,
+    pairing: Pairing,
 }
 
-fn own_entry(clock: &SystemClock, happening: Happening) -> Entry {
+pub(crate) fn own_entry(clock: &SystemClock, happening: Happening) -> Entry {
     let now = clock.now_mono();
     Entry {
         at: clock.utc_of(now),
@@ -122,7 +140,7 @@ impl channel::Desk for CommandDesk {
 
     fn report_configuration(&self) -> Doing<'_, ()> {
         Box::pin(async move {
-            self.journal.append(vec![own_entry(&self.clock, self.configuration.clone())]).await?;
+            self.journal.append(vec![own_entry(&self.clock, self.pairing.configuration())]).await?;
             Ok(())
         })
     }
@@ -130,6 +148,52 @@ impl channel::Desk for CommandDesk {
     fn outbox_depth(&self) -> u64 {
         self.journal.status().borrow().depth
     }
+}
+
+/// Who answers the centre's questions.
+struct CentreDoors {
+    pairing: pairing::CentreDoor,
+    album: Album,
+    moving: Moving,
+}
+
+impl channel::Door for CentreDoors {
+    fn answer(&self, ask: Ask, body: Bytes) -> channel::Answering<'_> {
+        match ask.about {
+            About::Pairing => self.pairing.answer(ask, body),
+            About::Still => Box::pin(still(self.album.clone(), ask.path)),
+            About::Move => Box::pin(async move { self.moving.answer(&ask.path, &body).await }),
+        }
+    }
+
+    fn revoked(&self, passes: Vec<RevokedPass>) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        self.pairing.revoked(passes)
+    }
+}
+
+/// The kept still that `path`, `<camera>/<still>`, names.
+async fn still(album: Album, path: String) -> (Answered, Bytes) {
+    let read = tokio::task::spawn_blocking(move || {
+        let (camera, name) = path.split_once('/')?;
+        match album.read(&camera.parse().ok()?, name) {
+            Ok(still) => still,
+            Err(error) => {
+                tracing::warn!("a kept still cannot be read: {error}");
+                None
+            }
+        }
+    });
+    match read.await {
+        Ok(Some(jpeg)) => (Answered { status: 200, content_type: Some("image/jpeg".into()) }, jpeg.into()),
+        _ => (Answered { status: 404, content_type: None }, Bytes::new()),
+    }
+}
+
+async fn open_album(config: &Config) -> anyhow::Result<Album> {
+    let folder = config.hall.data.join("pictures");
+    let most = config.inspection.stills_megabytes * 1_000_000;
+    let opened = tokio::task::spawn_blocking(move || Album::open(folder, most)).await;
+    opened.context("opening the folder of stills")?.context("the folder of stills")
 }
 
 type Tasks = JoinSet<(&'static str, anyhow::Result<()>)>;
@@ -158,6 +222,7 @@ pub async fn run(config: Config, cancel: CancellationToken) -> anyhow::Result<()
         },
     };
     tracing::info!("the agent stops");
+    service::say(sd_notify::NotifyState::Stopping);
     stop.cancel();
     if timeout(STOP, async { while tasks.join_next().await.is_some() {} }).await.is_err() {
         tracing::warn!("not everything ended within {STOP:?}; the rest is cut off");
@@ -187,56 +252,142 @@ async fn assemble(
 ) -> anyhow::Result<()> {
     let vault = Vault::at(&config.hall.data);
     let listener = local_site::bind(config.local_site.listen, &config.hall.data).await?;
-    let configuration = Happening::NodeConfigChanged {
-        cameras: config.camera_entries(),
-        positions: config.position_entries(),
+    let figures = SharedFigures::default();
+    let board = Switchboard::default();
+    let library = profiles(config).await?;
+    let (supervisor, mut said) = Supervisor::new(
+        config,
+        library,
+        vault.clone(),
+        journal.clone(),
+        figures.clone(),
+        board.clone(),
+        stop.clone(),
+    );
+    let messages = supervisor.messages();
+    let (uplink_tx, uplink) = watch::channel(UplinkState::default());
+    let (channel_tx, channel_state) = watch::channel(ChannelState::default());
+    let stills = picture::StillMaker::start(picture::Settings::default()).context("the stills' thread")?;
+    let place = pairing::Place {
+        config: config.clone(),
+        vault: vault.clone(),
+        journal: journal.clone(),
+        clock: clock.clone(),
+        board: board.clone(),
+        stills: stills.clone(),
+        uplink: uplink.clone(),
+        channel: channel_state.clone(),
+        stop: stop.clone(),
+    };
+    let pairing = Pairing::open(place, supervisor).await?;
+    let passes = pairing.passes(&identity).await?;
+    let hall_site = match &config.hall_site {
+        Some(site) => Some(pairing::bind(site, &config.hall.data).await?),
+        None => None,
     };
     let begun = Happening::NodeStarted { version: crate::VERSION.to_owned(), boot: clock.boot().to_owned() };
-    journal.append(vec![own_entry(clock, begun), own_entry(clock, configuration.clone())]).await?;
-
-    let mut last_punch = BTreeMap::new();
-    for terminal in &config.attendance {
-        if let Some(at) = journal.last_punch(terminal.position.clone()).await? {
-            last_punch.insert(terminal.position.clone(), at);
+    let begun = vec![own_entry(clock, begun), own_entry(clock, pairing.configuration())];
+    match journal.append(begun.clone()).await {
+        // Cameras and pages work on a full disk too; the record says later that this start was.
+        Err(JournalError::Full) => {
+            let (log, token) = (journal.clone(), stop.clone());
+            tasks.spawn(async move {
+                let said = tokio::select! {
+                    () = token.cancelled() => Ok(()),
+                    said = append_when_there_is_space(&log, begun) => said,
+                };
+                if said.is_ok() {
+                    token.cancelled().await;
+                }
+                ("first events", said)
+            });
+        }
+        other => {
+            other?;
         }
     }
-    let figures = SharedFigures::default();
-    let drivers = devices::start(config, &vault, &last_punch, &figures, stop)?;
     let (camera_events_tx, camera_events) = mpsc::channel(CAMERA_EVENTS);
     let mono: Arc<dyn MonotonicClock> = Arc::new(SystemMonotonic);
-    let setups = cameras::source::rtsp(&config.cameras, &mono, |name| {
-        // A camera without its password is refused by itself, and says so; the others go on.
-        Ok(vault.get(name).map(|secret| secret.reveal().to_owned()).unwrap_or_else(|e| {
-            tracing::error!("cameras with credential {name} will refuse: {e}");
-            String::new()
-        }))
-    })?;
+    let mut wanted = pairing.cameras();
+    let at_start = wanted.borrow_and_update().clone();
+    let known = fleet::known(&vault, at_start.clone()).await?;
+    let album = open_album(config).await?;
+    // This program itself, also after its file was replaced by a newer one.
+    let transcoders =
+        cameras::transcode::Transcoders::new(config.transcoding.clone(), "/proc/self/exe".into());
+    let transcoders = Arc::new(transcoders);
+    // Looks wait for each other, not viewers for them; each takes some milliseconds.
+    let eye =
+        picture::Settings { waiting: 256, timeout: Duration::from_secs(10), ..picture::Settings::default() };
     let surroundings = cameras::Surroundings {
         clock: clock.clone(),
         jitter: channel::jitter,
         events: camera_events_tx,
-        stills: picture::StillMaker::start(picture::Settings::default()).context("the stills' thread")?,
+        stills: stills.clone(),
+        inspection: Some(cameras::inspection::Means {
+            eye: picture::StillMaker::start(eye).context("the looks' thread")?,
+            album: album.clone(),
+            settings: Arc::new(config.inspection.clone()),
+        }),
+        transcoders,
     };
-    let (cameras, camera_tasks) = cameras::start(setups, &config.video, &surroundings, stop);
+    let keys = vault.clone();
+    let secret =
+        move |name: &str| keys.get(name).map(|secret| secret.reveal().to_owned()).unwrap_or_default();
+    let moving = Moving::new(pairing.cameras(), config.onvif.clone(), Arc::new(secret), stop.clone());
+    let (token, movers) = (stop.clone(), moving.clone());
+    tasks.spawn(async move {
+        token.cancelled().await;
+        movers.ended().await;
+        ("moving cameras", Ok(()))
+    });
+    let (cameras, camera_tasks) =
+        cameras::start(fleet::setups(&known, &config.recording, &mono), &config.video, &surroundings, stop);
     drop(surroundings);
+    let of_windows = watch::Sender::new(fleet::of_windows(&at_start));
+    let recorder = match config.recording.enabled {
+        true => {
+            let kept = (&at_start[..], of_windows.subscribe());
+            Some(record(config, &identity, journal, clock, (&cameras, stills), kept, stop, tasks)?)
+        }
+        false => None,
+    };
+    let follower = fleet::Follower {
+        wanted,
+        running: known,
+        cameras: cameras.clone(),
+        recorder: recorder.clone(),
+        recording: config.recording.clone(),
+        of_windows,
+        vault: vault.clone(),
+        clock: mono,
+    };
+    let token = stop.clone();
+    tasks.spawn(async move { ("fleet", follower.run(token).await) });
 
     let register =
-        Register::new(config, journal.clone(), serials, clock.clone(), drivers.panels, figures.clone())
+        Register::new(config, journal.clone(), serials, clock.clone(), board.clone(), figures.clone())
             .await?;
-    let inbox = Inbox { drivers: drivers.events, cameras: camera_events };
+    let (tickets, wishes) = Tickets::new(config, board.clone());
+    let inbox = Inbox { drivers: said.events, cameras: camera_events, tickets: wishes };
     let token = stop.clone();
     tasks.spawn(async move { ("register", register.run(inbox, token).await.map_err(Into::into)) });
-    let mut ports = drivers.tasks;
-    let token = stop.clone();
+    let (token, attendant) = (stop.clone(), pairing.clone());
     tasks.spawn(async move {
-        // A hall without devices has no ports, and goes on.
-        while let Some(ended) = ports.join_next().await {
-            if let Err(e) = ended {
-                return ("devices", Err(anyhow::anyhow!("a driver died: {e}")));
-            }
-        }
+        attendant.attend(token.clone()).await;
         token.cancelled().await;
-        ("devices", Ok(()))
+        ("pairing", Ok(()))
+    });
+    let (token, keeper) = (stop.clone(), pairing.clone());
+    tasks.spawn(async move {
+        keeper.start().await;
+        tokio::select! {
+            () = token.cancelled() => {
+                keeper.stop().await;
+                ("devices", Ok(()))
+            }
+            Some(why) = said.died.recv() => ("devices", Err(anyhow::anyhow!(why))),
+        }
     });
     let token = stop.clone();
     tasks.spawn(async move {
@@ -249,8 +400,6 @@ async fn assemble(
 
     let (ends_tx, certificate_ends) = watch::channel(identity.validity()?.1);
     let connector = Arc::new(Connector::new(&config.centre.url, &identity)?.of_boot(clock.boot()));
-    let (uplink_tx, uplink) = watch::channel(UplinkState::default());
-    let (channel_tx, channel_state) = watch::channel(ChannelState::default());
     let sender = EventSender {
         connector: connector.clone(),
         journal: journal.clone(),
@@ -265,7 +414,17 @@ async fn assemble(
     let commands = Channel {
         dial: connector.clone(),
         cameras: cameras.clone(),
-        desk: Arc::new(CommandDesk { journal: journal.clone(), clock: clock.clone(), configuration }),
+        desk: Arc::new(CommandDesk {
+            journal: journal.clone(),
+            clock: clock.clone(),
+            pairing: pairing.clone(),
+        }),
+        door: Arc::new(CentreDoors {
+            pairing: pairing::CentreDoor { pairing: pairing.clone(), passes: passes.clone() },
+            album,
+            moving: moving.clone(),
+        }),
+        recorder: recorder.clone(),
         clock: clock.clone(),
         hall: config.hall.id.clone(),
         state: channel_tx,
@@ -290,18 +449,95 @@ async fn assemble(
             ended = upkeep(&log, &time, &data) => ("upkeep", ended),
         }
     });
+    let windows = config.windows.iter().map(|w| (w.id.clone(), (w.number, w.name.clone()))).collect();
+    let tickets = TicketRoutes::new(tickets, config.tickets.allow.clone());
+    let callout = Callout::new(journal.clone(), clock.clone(), windows, stop.clone());
+    if let Some(bound) = hall_site {
+        let (token, pairing) = (stop.clone(), pairing.clone());
+        let open = callout.routes().merge(tickets.routes());
+        tasks.spawn(async move { ("hall site", pairing::serve(bound, pairing, passes, open, token).await) });
+    }
     let shown = Shown {
+        callout,
+        tickets,
         journal: journal.clone(),
         figures,
+        board,
+        messages,
         cameras,
+        recorder,
         uplink,
         channel: channel_state,
         certificate_ends,
         clock: clock.clone(),
     };
+    let (token, log, figures) = (stop.clone(), journal.clone(), shown.figures.clone());
+    tasks.spawn(async move {
+        tokio::select! {
+            () = token.cancelled() => {}
+            () = service::watch(log, figures) => {}
+        }
+        ("watchdog", Ok(()))
+    });
     let token = stop.clone();
     tasks.spawn(async move { ("local site", local_site::serve(listener, shown, token).await) });
+    service::say(sd_notify::NotifyState::Ready);
     Ok(())
+}
+
+/// The profiles of this hall. One that is refused, and a device that it leaves without a profile, cost only themselves.
+async fn profiles(config: &Config) -> anyhow::Result<Arc<Library>> {
+    let data = config.hall.data.clone();
+    let (library, refused) = tokio::task::spawn_blocking(move || profiles::load(&data)).await??;
+    for error in refused {
+        tracing::error!("a profile is refused: {error}");
+    }
+    Ok(Arc::new(library))
+}
+
+/// Starts the recorder.
+#[allow(clippy::too_many_arguments)] // everything that it stands between
+fn record(
+    config: &Config,
+    identity: &Identity,
+    journal: &Journal,
+    clock: &Arc<SystemClock>,
+    (cameras, stills): (&cameras::Cameras, picture::StillMaker),
+    (at_start, of_windows): (&[Camera], watch::Receiver<fleet::OfWindows>),
+    stop: &CancellationToken,
+    tasks: &mut Tasks,
+) -> anyhow::Result<Recorder> {
+    let recorded = at_start.iter().filter(|camera| !config.recording.except.contains(&camera.id));
+    let surroundings = recorder::Surroundings {
+        clock: clock.clone(),
+        node: identity.node.clone(),
+        data: config.hall.data.clone(),
+        cameras: recorded.map(|camera| (camera.id.clone(), camera.window.clone())).collect(),
+        journal: journal.clone(),
+        stills,
+    };
+    let (recorder, ends) = recorder::start(&config.recording, surroundings, cameras, stop)?;
+    let token = stop.clone();
+    tasks.spawn(async move {
+        let ended = ends.joined().await;
+        if ended.is_ok() {
+            token.cancelled().await;
+        }
+        ("recorder", ended)
+    });
+    let automatic = recorder::automatic::Automatic {
+        journal: journal.clone(),
+        recorder: recorder.clone(),
+        cameras: of_windows,
+        rules: config.recording.holds.clone(),
+    };
+    let token = stop.clone();
+    tasks.spawn(async move {
+        automatic.run(token.clone()).await;
+        token.cancelled().await;
+        ("holds", Ok(()))
+    });
+    Ok(recorder)
 }
 
 /// Renews the certificate at half its life.
@@ -370,7 +606,7 @@ async fn upkeep(journal: &Journal, clock: &SystemClock, data: &Path) -> anyhow::
         }
         if count % 60 == 30 {
             match journal.tidy().await {
-                Ok(()) | Err(crate::journal::JournalError::Full) => {}
+                Ok(()) | Err(JournalError::Full) => {}
                 Err(e) => return Err(e.into()),
             }
         }
@@ -378,10 +614,20 @@ async fn upkeep(journal: &Journal, clock: &SystemClock, data: &Path) -> anyhow::
     }
 }
 
+/// Journals events, however long the disk is full.
+async fn append_when_there_is_space(journal: &Journal, entries: Vec<Entry>) -> anyhow::Result<()> {
+    loop {
+        match journal.append(entries.clone()).await {
+            Err(JournalError::Full) => sleep(Duration::from_secs(1)).await,
+            other => return Ok(other.map(|_| ())?),
+        }
+    }
+}
+
 /// Journals an event of the node itself; on a full disk it is left out, the log has it.
 async fn tell(journal: &Journal, clock: &SystemClock, happening: Happening) -> anyhow::Result<()> {
     match journal.append(vec![own_entry(clock, happening)]).await {
-        Ok(_) | Err(crate::journal::JournalError::Full) => Ok(()),
+        Ok(_) | Err(JournalError::Full) => Ok(()),
         Err(e) => Err(e.into()),
     }
 }

@@ -115,6 +115,16 @@ impl Vault {
         String::from_utf8(open.to_vec()).map(Secret).map_err(|_| broken())
     }
 
+    /// The names under which something is kept. Blocks.
+    pub fn names(&self) -> Vec<String> {
+        let Ok(entries) = fs::read_dir(&self.folder) else { return Vec::new() };
+        let name =
+            |entry: fs::DirEntry| entry.file_name().to_str()?.strip_suffix(".sealed").map(str::to_owned);
+        let mut names: Vec<String> = entries.flatten().filter_map(name).collect();
+        names.sort();
+        names
+    }
+
     fn path(&self, name: &str) -> Result<PathBuf, VaultError> {
         let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
         if name.is_empty() || name.len() > 64 || !name.bytes().all(plain) {

@@ -67,13 +67,18 @@ async fn stage(password: &str) -> Stage {
         credential: Some("cameras".into()),
     };
     let monotonic: Arc<dyn MonotonicClock> = Arc::new(SystemMonotonic);
-    let setups = source::rtsp(&[configured], &monotonic, |_| Ok(password.to_owned())).unwrap();
+    let setups = vec![source::rtsp(&configured, password, None, &monotonic)];
     let (told, events) = mpsc::channel(16);
     let surroundings = Surroundings {
         clock: SystemClock::start(),
         jitter: || 0.5,
         events: told,
         stills: StillMaker::start(Settings::default()).unwrap(),
+        inspection: None,
+        transcoders: Arc::new(cameras::transcode::Transcoders::new(
+            config::Transcoding { at_once: 0, ..config::Transcoding::default() },
+            "none".into(),
+        )),
     };
     let (cameras, tasks) = cameras::start(setups, &config::Video::default(), &surroundings, &cancel);
     Stage { server, cameras, tasks, events, camera, cancel }

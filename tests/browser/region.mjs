@@ -33,17 +33,18 @@ export class Region {
     this.child = child;
   }
 
-  static async start() {
+  /** `windows` of each of the four halls; `recording`: whether they keep footage; `data`: the folder's name below target/; `most`: ms until it must be ready. */
+  static async start({ windows = 9, data: name = "browser", most = START_MS, recording = true } = {}) {
     mkdirSync(output, { recursive: true });
     if (process.env.HALLWATCH_READY) {
       return new Region(JSON.parse(readFileSync(process.env.HALLWATCH_READY, "utf8")), null);
     }
     const programs = process.env.HALLWATCH_BIN ?? resolve(root, "target/debug");
-    const data = resolve(root, "target/browser");
+    const data = resolve(root, "target", name);
     const demo = resolve(programs, "demo");
     if (!existsSync(demo)) throw new Error(`${demo} is not built: cargo build --workspace --bins`);
     const log = createWriteStream(resolve(output, "demo.log"));
-    const child = spawn(demo, ["--fresh", "--data", data, "--listen", "127.0.0.1:0", "--halls", "4", "--windows", "9", "--history-days", "1"], {
+    const child = spawn(demo, ["--fresh", "--data", data, "--listen", "127.0.0.1:0", "--hall-site", "127.0.0.1:0", "--halls", "4", "--windows", String(windows), "--history-days", "1", ...(recording ? [] : ["--no-recording"])], {
       cwd: root, stdio: ["ignore", "pipe", "pipe"],
     });
     child.stdout.pipe(log, { end: false });
@@ -56,7 +57,7 @@ export class Region {
     try {
       // An old file is removed by the demo before it does anything else, so what is found later is this run's.
       await until("the demo's own start", 10_000, () => existsSync(resolve(data, "centre")) || child.ended !== undefined);
-      const ready = await until("ready.json", START_MS, () => {
+      const ready = await until("ready.json", most, () => {
         if (child.ended) throw new Error(`the demo ended (${JSON.stringify(child.ended)}); see ${output}/demo.log`);
         return existsSync(path) ? JSON.parse(readFileSync(path, "utf8")) : null;
       }, () => `; see ${output}/demo.log and the logs below ${data}`);

@@ -93,7 +93,7 @@ export class Site {
     if (state === undefined) {
       await page.goto("/");
       await this.type(page, user.name, user.password);
-      await page.waitForURL("**/wall");
+      await page.waitForURL((url) => url.pathname !== "/" && url.pathname !== "/sign-in");
       this.signedIn.set(user.name, await page.context().storageState());
     }
     await page.goto(path);

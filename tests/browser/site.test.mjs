@@ -4,14 +4,22 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { Region } from "./region.mjs";
 import { Site } from "./site.mjs";
+import { attendance } from "./parts/attendance.mjs";
+import { everypage } from "./parts/everypage.mjs";
 import { faults } from "./parts/faults.mjs";
 import { focus } from "./parts/focus.mjs";
 import { nodes } from "./parts/nodes.mjs";
 import { overlay } from "./parts/overlay.mjs";
 import { pages } from "./parts/pages.mjs";
+import { pairing } from "./parts/pairing.mjs";
 import { paths } from "./parts/paths.mjs";
+import { patrol } from "./parts/patrol.mjs";
+import { queue } from "./parts/queue.mjs";
+import { replay } from "./parts/replay.mjs";
 import { rights } from "./parts/rights.mjs";
+import { supervisor } from "./parts/supervisor.mjs";
 import { wall } from "./parts/wall.mjs";
+import { work } from "./parts/work.mjs";
 
 const only = process.env.PARTS?.split(",");
 
@@ -30,7 +38,7 @@ describe("the site", { concurrency: 1 }, () => {
     await held.region?.stop();
   });
 
-  for (const [name, part] of Object.entries({ pages, wall, rights, overlay, focus, faults, nodes, paths })) {
+  for (const [name, part] of Object.entries({ pages, wall, rights, overlay, focus, faults, nodes, pairing, patrol, replay, queue, work, attendance, supervisor, everypage, paths })) {
     if (!only || only.includes(name)) describe(name, { concurrency: 1 }, () => part(held));
   }
 

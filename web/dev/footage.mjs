@@ -6,8 +6,8 @@ import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 
-const clips = process.env.HALLWATCH_CLIPS ?? resolve(import.meta.dirname, "../../../shared/clips");
-const cache = join(tmpdir(), "hallwatch-mock");
+export const clips = process.env.HALLWATCH_CLIPS ?? resolve(import.meta.dirname, "../../../shared/clips");
+export const kept = join(tmpdir(), "hallwatch-mock");
 
 const ffmpeg = (...args) => execFileSync("ffmpeg", ["-v", "error", "-y", ...args], { stdio: ["ignore", "inherit", "inherit"] });
 
@@ -46,10 +46,10 @@ function accessUnits(bytes) {
 
 /** One looping film: parameters, frames with times, and one JPEG. */
 export function film(name, clip, filter, size, rate, extra = []) {
-  mkdirSync(cache, { recursive: true });
-  const mp4 = join(cache, `${name}.mp4`);
-  const raw = join(cache, `${name}.h264`);
-  const jpg = join(cache, `${name}.jpg`);
+  mkdirSync(kept, { recursive: true });
+  const mp4 = join(kept, `${name}.mp4`);
+  const raw = join(kept, `${name}.h264`);
+  const jpg = join(kept, `${name}.jpg`);
   const source = join(clips, clip);
   if (!existsSync(jpg)) {
     const input = existsSync(source) ? ["-i", source] : ["-f", "lavfi", "-t", "12", "-i", `testsrc2=s=${size}:r=${rate}`];

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Area, Camera, Hall } from "../src/api/model";
-import { asLayout, clampPage, columnsOf, moveFocus, pageOf, pagesOf, tierOf, tilesOf } from "../src/state/layout";
+import { asLayout, clampPage, LAYOUTS, moveFocus, shapeOf, tierOf, tilesOf } from "../src/state/layout";
 import { camerasOf, hallsBelow, rollUp } from "../src/state/tree";
 
 const areas: Area[] = [
@@ -38,20 +38,28 @@ describe("tree", () => {
 describe("layout", () => {
   it("counts tiles and pages", () => {
     expect(tilesOf("1+5")).toBe(6);
-    expect(columnsOf("36")).toBe(6);
-    expect(pagesOf(0, "16")).toBe(1);
-    expect(pagesOf(17, "16")).toBe(2);
-    expect(clampPage("9", 17, "16")).toBe(2);
-    expect(clampPage("x", 17, "16")).toBe(1);
-    expect(pageOf([1, 2, 3, 4, 5], "4", 2)).toEqual([5]);
+    expect(clampPage("9", 2)).toBe(2);
+    expect(clampPage("x", 2)).toBe(1);
     expect(asLayout("7")).toBe("16");
+  });
+  it("uses the whole width of two screens", () => {
+    expect(shapeOf("36")).toEqual({ columns: 6, rows: 6 });
+    expect(shapeOf("16", 3840 / 1080)).toEqual({ columns: 6, rows: 3 });
+    expect(shapeOf("64", 3840 / 1080)).toEqual({ columns: 11, rows: 6 });
+    expect(shapeOf("1+5", 3840 / 1080)).toEqual({ columns: 5, rows: 2 });
+    for (const layout of LAYOUTS) {
+      const { columns, rows } = shapeOf(layout, 3840 / 1000);
+      expect(columns * rows, layout).toBeGreaterThanOrEqual(tilesOf(layout) + (layout === "1+5" ? 3 : 0));
+    }
+    expect(shapeOf("4", Number.NaN)).toEqual({ columns: 2, rows: 2 });
   });
   it("chooses the tier by the number of tiles", () => {
     expect([tierOf("1", 1), tierOf("16", 1), tierOf("25", 1), tierOf("64", 9), tierOf("1+5", 1), tierOf("1+5", 2)]).toEqual(["main", "sub", "key", "key", "main", "sub"]);
   });
   it("moves by arrow keys and stays on the wall", () => {
-    expect(moveFocus(0, "ArrowLeft", "16")).toBe(0);
-    expect(moveFocus(0, "ArrowDown", "16")).toBe(4);
-    expect(moveFocus(15, "ArrowRight", "16")).toBe(15);
+    expect(moveFocus(0, "ArrowLeft", "16", 4)).toBe(0);
+    expect(moveFocus(0, "ArrowDown", "16", 4)).toBe(4);
+    expect(moveFocus(0, "ArrowDown", "16", 6)).toBe(6);
+    expect(moveFocus(15, "ArrowRight", "16", 4)).toBe(15);
   });
 });

@@ -32,7 +32,7 @@ beforeEach(() => {
   said = [];
   const note = (name: string) => (...args: unknown[]) => void said.push([name, ...args]);
   socket = new WallSocket(
-    { link: note("link"), streams: note("streams"), missed: note("missed"), windows: note("windows"), problem: note("problem"), frame: note("frame") },
+    { link: note("link"), streams: note("streams"), missed: note("missed"), windows: note("windows"), alarms: note("alarms"), problem: note("problem"), frame: note("frame") },
     {
       open: () => {
         const s = new FakeSocket();
@@ -55,9 +55,9 @@ describe("wall socket", () => {
     socket.watch([{ tile: 1, camera: "a", tier: "key" }]);
     expect(sockets[0]!.sent).toEqual([]);
     sockets[0]!.opens();
-    expect(JSON.parse(sockets[0]!.sent[0]!)).toEqual({ watch: [{ tile: 1, camera: "a", tier: "key" }], states: true });
+    expect(JSON.parse(sockets[0]!.sent[0]!)).toEqual({ watch: [{ tile: 1, camera: "a", tier: "key" }], states: true, alarms: true });
     socket.watch([]);
-    expect(JSON.parse(sockets[0]!.sent[1]!)).toEqual({ watch: [], states: true });
+    expect(JSON.parse(sockets[0]!.sent[1]!)).toEqual({ watch: [], states: true, alarms: true });
   });
   it("dials again with waits from 0.5 to 5 s, and from 0.5 s after it was open", () => {
     const waits: number[] = [];
@@ -89,8 +89,8 @@ describe("wall socket", () => {
   it("hands out each kind of message and survives nonsense", () => {
     const s = sockets[0]!;
     s.opens();
-    for (const data of ['{"streams":[{"tile":1}]}', '{"missed":[{"stream":7,"frames":12}]}', '{"windows":[{"window":"w"}]}', '{"error":{"title":"t"}}', "{", new ArrayBuffer(3)]) s.onmessage!({ data });
-    expect(said.slice(1).map((row) => (row as unknown[])[0])).toEqual(["streams", "missed", "windows", "problem"]);
+    for (const data of ['{"streams":[{"tile":1}]}', '{"missed":[{"stream":7,"frames":12}]}', '{"windows":[{"window":"w"}]}', '{"alarms":[{"n":1}]}', '{"error":{"title":"t"}}', "{", new ArrayBuffer(3)]) s.onmessage!({ data });
+    expect(said.slice(1).map((row) => (row as unknown[])[0])).toEqual(["streams", "missed", "windows", "alarms", "problem"]);
   });
   it("stays closed once stopped", () => {
     sockets[0]!.opens();

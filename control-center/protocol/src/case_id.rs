@@ -15,6 +15,9 @@ const ALPHABET: &[u8; 36] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 /// The largest serial of one hall and day.
 pub const MAX_SERIAL: u32 = 99_999;
 
+/// From this serial on a case is a technician's test: no person stands behind it, and it counts nowhere.
+pub const TEST_SERIALS_FROM: u32 = 99_000;
+
 /// One service of one person, from ticket to close.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -75,6 +78,11 @@ impl CaseId {
     /// The case's number within its hall and day.
     pub fn serial(&self) -> u32 {
         self.serial
+    }
+
+    /// Whether it is a technician's test of a device and no service of anybody: on record, and in no figure.
+    pub fn is_test(&self) -> bool {
+        self.serial >= TEST_SERIALS_FROM
     }
 
     /// The hall that allocated the ID, as text.

@@ -8,8 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     UtcMillis,
+    footage::{FootageAsk, Hold},
     frame::Tier,
-    ids::{CameraId, HallId, LeaseId, StreamId},
+    ids::{CameraId, DeliveryId, HallId, LeaseId, StreamId},
+    pairing::{Answered, Ask, Part},
+    site_pass::RevokedPass,
 };
 
 /// The path of the command channel.
@@ -59,6 +62,32 @@ pub enum ToEdge {
         /// What to do.
         order: Order,
     },
+    /// A question of pairing; its body follows in parts.
+    Ask {
+        /// Its number on this channel.
+        id: u64,
+        /// The question.
+        ask: Ask,
+    },
+    /// A part of a question's body, in order.
+    AskPart {
+        /// Which question.
+        id: u64,
+        /// The part.
+        part: Part,
+    },
+    /// Dial a delivery ([`footage`](crate::footage)) and answer this on it.
+    Footage {
+        /// The delivery.
+        delivery: DeliveryId,
+        /// What is wanted.
+        ask: FootageAsk,
+    },
+    /// These site passes are taken back.
+    PassesRevoked {
+        /// The passes.
+        passes: Vec<RevokedPass>,
+    },
     /// The centre closes the channel and says why; `retry` is false where trying again is useless until somebody acts.
     Refused {
         /// In plain words.
@@ -79,6 +108,23 @@ pub enum Order {
     },
     /// Send `node.config_changed` again with what is configured now.
     ReportConfiguration {},
+    /// What the camera sees next is right: its picture is judged by this view from now on.
+    TakeReference {
+        /// The camera.
+        camera: CameraId,
+        /// Nobody sits in the camera's seat in it.
+        seat_empty: bool,
+    },
+    /// Keep footage from deletion.
+    HoldFootage {
+        /// What, why and until when.
+        hold: Hold,
+    },
+    /// End a hold.
+    ReleaseFootage {
+        /// The hold's name.
+        hold: String,
+    },
 }
 
 /// From the edge to the centre.
@@ -109,6 +155,20 @@ pub enum ToCentre {
         state: StreamState,
         /// In plain words.
         why: String,
+    },
+    /// The answer to a question of pairing; its body follows in parts.
+    Answer {
+        /// The question's number.
+        id: u64,
+        /// The answer.
+        answer: Answered,
+    },
+    /// A part of an answer's body, in order.
+    AnswerPart {
+        /// Which question.
+        id: u64,
+        /// The part.
+        part: Part,
     },
     /// Sent every few seconds, so that each end notices a dead link.
     Alive {
@@ -159,6 +219,9 @@ pub struct StreamDescription {
     pub width: u32,
     /// Height in pixels.
     pub height: u32,
+    /// What people should know of the stream though it is live, such as that it is transcoded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 #[cfg(test)]

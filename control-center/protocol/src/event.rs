@@ -137,6 +137,12 @@ pub struct PositionEntry {
     pub window: Option<WindowId>,
     /// `keypad`, `evaluator`, `ticket` or `attendance`.
     pub role: String,
+    /// An evaluator whose keys nobody has confirmed: it is not in service.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unconfirmed: bool,
+    /// What tells the device there from another; none: no device stands there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hardware: Option<String>,
 }
 
 /// What happened: `kind` with its `body`.
@@ -200,6 +206,14 @@ pub enum Happening {
     /// `punched_at` is the terminal's local time as UTC; `live` says whether an event or the log brought it first.
     #[serde(rename = "punch.recorded")]
     PunchRecorded { employee: String, punched_at: UtcMillis, verify: u8, state: u8, live: bool },
+    /// Every punch that the terminal held at `through`, by the hall's clock, is on record. `clock_offset` is what its clock
+    /// was ahead then, in seconds, where it was measured.
+    #[serde(rename = "punch.log_read")]
+    PunchLogRead {
+        through: UtcMillis,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        clock_offset: Option<i64>,
+    },
     #[serde(rename = "device.up")]
     DeviceUp {},
     #[serde(rename = "device.silent")]
@@ -218,10 +232,27 @@ pub enum Happening {
     CameraUp { codec: String, width: u32, height: u32, down_ms: Option<u64> },
     #[serde(rename = "camera.down")]
     CameraDown { why: String },
+    /// `fault` is `black`, `frozen`, `blocked`, `out_of_focus` or `moved`; `since` is when pictures began to show it so;
+    /// `still` names a still that the hall keeps.
     #[serde(rename = "picture.fault")]
-    PictureFault { fault: String },
+    PictureFault {
+        fault: String,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        ended: bool,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        since: Option<UtcMillis>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        still: Option<String>,
+    },
+    /// `seat` is `occupied`, `empty` or `unknown`, which has a reason.
     #[serde(rename = "seat.changed")]
-    SeatChanged { seat: String },
+    SeatChanged {
+        seat: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        why: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        still: Option<String>,
+    },
     #[serde(rename = "recording.sealed")]
     RecordingSealed { segment: String, from: UtcMillis, to: UtcMillis, sha256: Digest },
     #[serde(rename = "recording.gap")]
@@ -266,6 +297,7 @@ impl Happening {
             RatingTimedOut { .. } => "rating.timed_out",
             RatingUnsolicited { .. } => "rating.unsolicited",
             PunchRecorded { .. } => "punch.recorded",
+            PunchLogRead { .. } => "punch.log_read",
             DeviceUp {} => "device.up",
             DeviceSilent {} => "device.silent",
             DeviceDegraded { .. } => "device.degraded",
@@ -352,6 +384,19 @@ mod tests {
         assert_eq!(value["kind"], "window.resumed");
         assert_eq!(value["body"], json!({}));
         assert_eq!(serde_json::from_value::<Event>(value).unwrap(), event);
+    }
+
+    #[test]
+    fn a_picture_event_of_an_older_edge_is_read() {
+        let mut value = serde_json::to_value(sample()).unwrap();
+        value["kind"] = json!("picture.fault");
+        value["body"] = json!({"fault": "black"});
+        let event: Event = serde_json::from_value(value.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&event).unwrap(), value);
+        value["kind"] = json!("seat.changed");
+        value["body"] = json!({"seat": "unknown", "why": "dark", "still": "1-c-unknown"});
+        let event: Event = serde_json::from_value(value.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&event).unwrap(), value);
     }
 
     #[test]

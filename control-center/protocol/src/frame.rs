@@ -1,7 +1,7 @@
 //! The frame message: the same bytes from the edge to the browser (docs/reference/wall-protocol.md). 24 bytes of header,
 //! little-endian, then the payload; a hop that must change the stream's number restamps it once, for all its viewers.
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 
 use crate::ids::StreamId;
 
@@ -96,18 +96,25 @@ pub enum BadFrame {
 }
 
 impl Header {
+    /// The header's bytes.
+    pub fn bytes(&self) -> [u8; HEADER] {
+        let mut bytes = [0; HEADER];
+        bytes[0] = VERSION;
+        bytes[1] = self.kind as u8;
+        bytes[2] = u8::from(self.key) | u8::from(self.discontinuity) << 1;
+        bytes[3] = self.tier as u8;
+        bytes[4..8].copy_from_slice(&self.stream.0.to_le_bytes());
+        bytes[8..16].copy_from_slice(&self.pts_us.to_le_bytes());
+        bytes[16..].copy_from_slice(&self.captured_us.to_le_bytes());
+        bytes
+    }
+
     /// The whole message: header and `payload` in one buffer, ready to be shared.
     pub fn message(&self, payload: &[u8]) -> Bytes {
-        let mut message = BytesMut::with_capacity(HEADER + payload.len());
-        message.put_u8(VERSION);
-        message.put_u8(self.kind as u8);
-        message.put_u8(u8::from(self.key) | u8::from(self.discontinuity) << 1);
-        message.put_u8(self.tier as u8);
-        message.put_u32_le(self.stream.0);
-        message.put_i64_le(self.pts_us);
-        message.put_i64_le(self.captured_us);
-        message.put_slice(payload);
-        message.freeze()
+        let mut message = Vec::with_capacity(HEADER + payload.len());
+        message.extend_from_slice(&self.bytes());
+        message.extend_from_slice(payload);
+        message.into()
     }
 
     /// Reads the header of `message`; the payload is `message[HEADER..]`.

@@ -74,12 +74,17 @@ impl Bell {
     /// Waits until a subscription has something; gives the tokens of those that do. Cancel-safe.
     pub async fn rung(&self) -> Vec<u32> {
         loop {
-            let tokens = std::mem::take(&mut *lock(&self.ready));
+            let tokens = self.take();
             if !tokens.is_empty() {
                 return tokens;
             }
             self.notify.notified().await;
         }
+    }
+
+    /// The tokens of the subscriptions that have something now.
+    pub fn take(&self) -> Vec<u32> {
+        std::mem::take(&mut *lock(&self.ready))
     }
 
     /// Makes [`Bell::rung`] give `token`, whether or not its subscription has anything.

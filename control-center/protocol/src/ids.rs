@@ -133,6 +133,14 @@ text_id!(
     plain
 );
 
+text_id!(
+    /// A delivery of footage from a hall, as the centre numbers them.
+    DeliveryId,
+    "delivery id",
+    "at most 64 letters, digits, - _ .",
+    plain
+);
+
 impl HallId {
     /// The county the hall stands in: the first six digits.
     pub fn county(&self) -> AreaId {

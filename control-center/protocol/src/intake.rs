@@ -23,6 +23,14 @@ pub const PATH: &str = "/node/v1/events";
 /// connected, another with the same certificate (a copied disk) puts nothing on record.
 pub const BOOT_HEADER: &str = "x-hallwatch-boot";
 
+/// The query of a `POST`: what the journal has beyond the batch. A centre takes what happens now before backlogs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Behind {
+    /// Events behind the last of the batch.
+    pub behind: u64,
+}
+
 /// Why a batch was refused as a whole. A batch whose events are bad one by one is never refused.
 #[derive(Debug, thiserror::Error)]
 pub enum BadBatch {

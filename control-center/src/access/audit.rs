@@ -1,5 +1,5 @@
 //! The audit log: who did what, when, from where. Each row carries the hash of the one before, so that a changed or
-//! removed row is found.
+//! removed row is found; that nobody made the whole chain anew is what [`super::checkpoint`] shows.
 
 use control_protocol::{Digest, UtcMillis};
 use serde::Serialize;
@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::Person;
 use crate::{
     params,
-    store::{Row, Sql, StoreError},
+    store::{Filter, Row, Sql, StoreError},
 };
 
 /// What is written to the log.
@@ -101,17 +101,63 @@ fn read(row: &Row) -> Result<AuditRow, StoreError> {
     })
 }
 
-/// Rows below `before`, newest first.
-pub(super) fn list(sql: &mut dyn Sql, before: i64, limit: usize) -> Result<Vec<AuditRow>, StoreError> {
-    let rows = sql.query(
-        "SELECT n, at, who, action, object, address, detail FROM audit WHERE n < $1 ORDER BY n DESC LIMIT $2",
-        params![before, limit],
-    )?;
-    rows.iter().map(read).collect()
+/// What of the log is wanted; all of it must hold.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Wanted {
+    /// Rows below this one.
+    pub(super) before: Option<i64>,
+    /// By this person.
+    pub(super) who: Option<String>,
+    /// This action; one that ends with a dot means all that begin so.
+    pub(super) action: Option<String>,
+    /// To this object.
+    pub(super) object: Option<String>,
+    /// From this address.
+    pub(super) address: Option<String>,
+    /// At or after this time.
+    pub(super) from: Option<UtcMillis>,
+    /// Before this time.
+    pub(super) to: Option<UtcMillis>,
 }
 
-/// Walks the whole log; gives the number of the first row that is not what was written, or of rows if all are.
-pub fn verify(sql: &mut dyn Sql) -> Result<Result<i64, i64>, StoreError> {
+/// Rows that are wanted, newest first.
+pub(super) fn list(sql: &mut dyn Sql, wanted: &Wanted, limit: usize) -> Result<Vec<AuditRow>, StoreError> {
+    let (begins, exact) = match &wanted.action {
+        Some(action) if action.ends_with('.') => (Some((action.clone(), format!("{action}\u{7f}"))), None),
+        action => (None, action.clone()),
+    };
+    let (low, high) = begins.unzip();
+    let mut filter = Filter::new();
+    filter
+        .with("n < ?", &wanted.before)
+        .with("who = ?", &wanted.who)
+        .with("action = ?", &exact)
+        .with("action >= ?", &low)
+        .with("action < ?", &high)
+        .with("object = ?", &wanted.object)
+        .with("address = ?", &wanted.address)
+        .with("at >= ?", &wanted.from)
+        .with("at < ?", &wanted.to);
+    let (statement, params) = filter.statement(
+        "SELECT n, at, who, action, object, address, detail FROM audit",
+        "ORDER BY n DESC",
+        limit,
+    );
+    sql.query(&statement, &params)?.iter().map(read).collect()
+}
+
+/// The newest row's number and hash.
+pub(super) fn end(sql: &mut dyn Sql) -> Result<Option<(i64, Digest)>, StoreError> {
+    let last = sql.query_one("SELECT n, hash FROM audit ORDER BY n DESC LIMIT 1", params![])?;
+    last.map(|row| Ok((row.get(0)?, row.get(1)?))).transpose()
+}
+
+/// Hands every row of the chain, in order, to `each`, with whether it is what was written behind the one before; stops
+/// where `each` gives something.
+pub(super) fn walk<T>(
+    sql: &mut dyn Sql,
+    mut each: impl FnMut(i64, Digest, bool) -> Option<T>,
+) -> Result<Option<T>, StoreError> {
     let mut prev = Digest::ZERO;
     let mut n = 0;
     loop {
@@ -121,7 +167,7 @@ pub fn verify(sql: &mut dyn Sql) -> Result<Result<i64, i64>, StoreError> {
             params![n],
         )?;
         if rows.is_empty() {
-            return Ok(Ok(n));
+            return Ok(None);
         }
         for row in &rows {
             let found = read(row)?;
@@ -133,8 +179,9 @@ pub fn verify(sql: &mut dyn Sql) -> Result<Result<i64, i64>, StoreError> {
                 detail: &found.detail,
             };
             let hash = digest(found.n, found.at, &entry, prev);
-            if found.n != n + 1 || row.get::<Digest>(7)? != prev || row.get::<Digest>(8)? != hash {
-                return Ok(Err(n + 1));
+            let good = found.n == n + 1 && row.get::<Digest>(7)? == prev && row.get::<Digest>(8)? == hash;
+            if let Some(done) = each(n + 1, hash, good) {
+                return Ok(Some(done));
             }
             prev = hash;
             n = found.n;

@@ -3,6 +3,8 @@
 
 use std::{
     collections::HashMap,
+    net::IpAddr,
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -11,7 +13,10 @@ use control_protocol::UtcMillis;
 use tokio::sync::Semaphore;
 
 use super::password;
-use crate::site::problem::Problem;
+use crate::{
+    seal::{Seal, SealError},
+    site::problem::Problem,
+};
 use http::StatusCode;
 
 /// Hashes at once: each takes 19 MiB and a core for some 25 ms.
@@ -24,7 +29,8 @@ const FORGIVEN_MS: f64 = 60_000.0;
 /// The same for all names from one address; a hall behind one address has many people.
 const TRIES_OF_ADDRESS: f64 = 50.0;
 const FORGIVEN_OF_ADDRESS_MS: f64 = 6_000.0;
-/// Pairs remembered; when full, those long forgiven go.
+/// Pairs remembered; when full, those long forgiven go, and then those that are forgiven soonest: nobody is kept out
+/// because somebody else tried many names.
 const REMEMBERED: usize = 10_000;
 
 /// Guards the door.
@@ -34,6 +40,19 @@ pub struct Doorkeeper {
     tries: Arc<Mutex<HashMap<(String, String), Tries>>>,
     /// The hash a stranger's password is checked against.
     stranger: Arc<str>,
+    /// Opens second factors.
+    seal: Seal,
+}
+
+/// Why there is no doorkeeper.
+#[derive(Debug, thiserror::Error)]
+pub enum NoDoorkeeper {
+    /// No randomness.
+    #[error(transparent)]
+    Secret(#[from] password::NoSecret),
+    /// The key that seals second factors.
+    #[error(transparent)]
+    Seal(#[from] SealError),
 }
 
 #[derive(Clone, Copy)]
@@ -43,22 +62,37 @@ struct Tries {
 }
 
 impl Doorkeeper {
-    /// A doorkeeper. Hashes one password, so it takes some 25 ms.
-    pub fn new() -> Result<Self, password::NoSecret> {
+    /// The doorkeeper of a data folder, where the key is that seals second factors. Blocks: it hashes one password, some
+    /// 25 ms.
+    pub fn open(data: &Path) -> Result<Self, NoDoorkeeper> {
+        Self::with(Seal::open(data)?)
+    }
+
+    /// A doorkeeper whose second factors last as long as the program.
+    pub fn new() -> Result<Self, NoDoorkeeper> {
+        Self::with(Seal::passing()?)
+    }
+
+    fn with(seal: Seal) -> Result<Self, NoDoorkeeper> {
         Ok(Self {
             turns: Arc::new(Semaphore::new(AT_ONCE)),
             tries: Arc::default(),
             stranger: password::hash(&password::token()?)?.into(),
+            seal,
         })
+    }
+
+    /// What second factors are sealed with.
+    pub(super) fn seal(&self) -> &Seal {
+        &self.seal
     }
 
     /// Counts a try by `name` from `address` and refuses it if there were too many. Counted by the pair, so that
     /// nobody locks somebody else out from another address; forgiven when the sign-in succeeds.
     pub(super) fn admit(&self, name: &str, address: &str, now: UtcMillis) -> Result<(), Problem> {
+        let address = &network(address);
         let mut tries = self.tries.lock().unwrap_or_else(PoisonError::into_inner);
-        if tries.len() >= REMEMBERED {
-            tries.retain(|_, t| t.left(now, FORGIVEN_MS) > 0.0);
-        }
+        make_room(&mut tries, now);
         let wait =
             |count: f64, most: f64, forgiven: f64| ((count - most + 1.0) * forgiven / 1000.0).ceil() as u64;
         let keys = [
@@ -67,7 +101,7 @@ impl Doorkeeper {
         ];
         for (key, most, forgiven) in &keys {
             let count = tries.get(key).map_or(0.0, |t| t.left(now, *forgiven));
-            if count + 1.0 > *most || (tries.len() >= REMEMBERED && !tries.contains_key(key)) {
+            if count + 1.0 > *most {
                 let seconds = wait(count, *most, *forgiven).max(1);
                 let mut problem = Problem::new(
                     StatusCode::TOO_MANY_REQUESTS,
@@ -86,6 +120,7 @@ impl Doorkeeper {
 
     /// Forgets the tries of somebody who signed in.
     pub(super) fn forgive(&self, name: &str, address: &str) {
+        let address = &network(address);
         let mut tries = self.tries.lock().unwrap_or_else(PoisonError::into_inner);
         tries.remove(&(name.to_owned(), address.to_owned()));
         if let Some(of_address) = tries.get_mut(&(String::new(), address.to_owned())) {
@@ -132,6 +167,35 @@ impl Doorkeeper {
     }
 }
 
+/// Where tries are counted by: the address, and of IPv6 the network of 64 bits, which one machine has to itself.
+fn network(address: &str) -> String {
+    match address.parse::<IpAddr>() {
+        Ok(IpAddr::V6(six)) => {
+            let [a, b, c, d, ..] = six.segments();
+            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
+        }
+        _ => address.to_owned(),
+    }
+}
+
+/// Makes room for one sign-in. A tenth goes at a time, so that a full table does not cost a search at every try.
+fn make_room(tries: &mut HashMap<(String, String), Tries>, now: UtcMillis) {
+    if tries.len() + 2 <= REMEMBERED {
+        return;
+    }
+    let left = |key: &(String, String), tries: &Tries| {
+        tries.left(now, if key.0.is_empty() { FORGIVEN_OF_ADDRESS_MS } else { FORGIVEN_MS })
+    };
+    tries.retain(|key, of| left(key, of) > 0.0);
+    if tries.len() + 2 > REMEMBERED {
+        let mut all: Vec<f64> = tries.iter().map(|(key, of)| left(key, of)).collect();
+        all.sort_by(f64::total_cmp);
+        let bound = all.get(all.len() / 10).copied().unwrap_or_default();
+        tries.retain(|key, of| left(key, of) > bound);
+        tries.shrink_to(REMEMBERED);
+    }
+}
+
 impl Tries {
     fn left(self, now: UtcMillis, forgiven: f64) -> f64 {
         let passed = now.0.saturating_sub(self.at.0).max(0) as f64;
@@ -166,5 +230,20 @@ mod tests {
         let keeper = Doorkeeper::new().unwrap();
         let refused = (0..100).filter(|n| keeper.admit(&format!("u{n}"), "x", UtcMillis(0)).is_err()).count();
         assert_eq!(refused, 50);
+        // One machine has many addresses of one network.
+        let refused = (0..100)
+            .filter(|n| keeper.admit(&format!("u{n}"), &format!("2001:db8::{n:x}"), UtcMillis(0)).is_err())
+            .count();
+        assert_eq!(refused, 50);
+    }
+
+    #[test]
+    fn a_full_table_keeps_nobody_out() {
+        let keeper = Doorkeeper::new().unwrap();
+        for n in 0..REMEMBERED {
+            let _ = keeper.admit("x", &format!("a{n}"), UtcMillis(0));
+        }
+        keeper.admit("li", "10.0.0.1", UtcMillis(0)).unwrap();
+        assert!(keeper.tries.lock().unwrap().len() <= REMEMBERED);
     }
 }

@@ -3,13 +3,19 @@
 //! chain; never decides what a room shows.
 
 pub mod audit;
+mod audit_routes;
+pub mod checkpoint;
 mod doorkeeper;
 pub mod origin;
 mod password;
 mod people;
 mod person;
+pub(crate) mod personal;
 mod routes;
+mod second_factor;
 mod session;
+mod sessions;
+mod totp;
 
 use std::{fmt, str::FromStr, sync::Arc};
 
@@ -26,7 +32,8 @@ pub use people::{
     BadUser, NewUser, add_user, check_password_rules, first_administrator, hash_password, set_password,
 };
 pub use routes::routes;
-pub use session::session_alive;
+pub(crate) use session::session_name;
+pub use session::{scopes_of, session_alive};
 
 /// What a person is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
@@ -65,11 +72,33 @@ impl Role {
         use Action::*;
         match self {
             Self::Administrator => true,
-            Self::Supervisor => matches!(action, SeeTree | WatchLive | SeeCameras | SeeService | SeePunches),
-            Self::HallManager => matches!(action, SeeTree | WatchLive | SeeCameras | SeeService | SeePunches),
-            Self::Hr => matches!(action, SeeTree | SeePunches),
+            Self::Supervisor if matches!(action, ExportEvidence | SeePersonal) => true,
+            Self::HallManager if matches!(action, SetThresholds | HandleRequests) => true,
+            Self::Supervisor | Self::HallManager => matches!(
+                action,
+                SeeTree
+                    | WatchLive
+                    | MoveCamera
+                    | SeeCameras
+                    | SeeService
+                    | SeePunches
+                    | Replay
+                    | HoldFootage
+                    | BindNumbers
+            ),
+            Self::Hr => matches!(action, SeeTree | SeePunches | HandleRequests | KeepAttendance),
             Self::Technician => {
-                matches!(action, SeeTree | WatchLive | SeeCameras | SeeNodes | PairNode | OrderNode)
+                matches!(
+                    action,
+                    SeeTree
+                        | WatchLive
+                        | MoveCamera
+                        | SeeCameras
+                        | SeeNodes
+                        | PairNode
+                        | PairDevices
+                        | OrderNode
+                )
             }
         }
     }
@@ -97,16 +126,36 @@ pub enum Action {
     SeeTree,
     /// Watch a live picture or a still.
     WatchLive,
+    /// Move a camera that can be moved.
+    MoveCamera,
     /// See cameras and whether they work.
     SeeCameras,
     /// See windows' states, tickets, cases, ratings, events and coverage.
     SeeService,
-    /// See punches.
+    /// Change the thresholds of a hall's queue.
+    SetThresholds,
+    /// See citizens' mobile and identity numbers where a record has them, for a reason that is written down.
+    SeePersonal,
+    /// See recorded footage and the timelines of cases.
+    Replay,
+    /// Keep footage from deletion, and release it.
+    HoldFootage,
+    /// Take a case out as a signed file, footage and all.
+    ExportEvidence,
+    /// Bind official numbers to cases.
+    BindNumbers,
+    /// See punches, staff and attendance.
     SeePunches,
+    /// Ask for corrections, leave and trips, and decide what others asked.
+    HandleRequests,
+    /// Change staff, shifts, rosters and calendars.
+    KeepAttendance,
     /// See nodes and positions.
     SeeNodes,
     /// Issue a pairing code.
     PairNode,
+    /// Pair devices in a hall, and issue site passes for it.
+    PairDevices,
     /// Send an order to a node.
     OrderNode,
     /// Change areas, halls, windows, staff.
@@ -115,24 +164,37 @@ pub enum Action {
     EditPeople,
     /// Revoke a node or lift a quarantine.
     EditNodes,
+    /// Set up where events are sent on to.
+    EditWebhooks,
     /// Read the audit log.
     ReadAudit,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 23] = [
         Self::SeeTree,
         Self::WatchLive,
+        Self::MoveCamera,
         Self::SeeCameras,
         Self::SeeService,
+        Self::SetThresholds,
+        Self::SeePersonal,
+        Self::Replay,
+        Self::HoldFootage,
+        Self::ExportEvidence,
+        Self::BindNumbers,
         Self::SeePunches,
+        Self::HandleRequests,
+        Self::KeepAttendance,
         Self::SeeNodes,
         Self::PairNode,
+        Self::PairDevices,
         Self::OrderNode,
         Self::EditTree,
         Self::EditPeople,
         Self::EditNodes,
+        Self::EditWebhooks,
         Self::ReadAudit,
     ];
 }
@@ -146,6 +208,13 @@ pub struct Grant {
     pub scope: String,
     /// Its materialised path.
     pub path: String,
+}
+
+impl Grant {
+    /// Whether the scope is a root of the tree.
+    pub(crate) fn is_root(&self) -> bool {
+        self.path.matches('/').count() == 2
+    }
 }
 
 /// Somebody who is signed in. As an extractor it refuses with 401 whoever is not, and with 403 whoever must choose a
@@ -249,6 +318,17 @@ impl Scope {
         Self(outer)
     }
 
+    /// A place and all below it, for whoever was already found to be allowed there ([`may`]).
+    pub fn at(place: &Place) -> Self {
+        Self(vec![place.0.clone()])
+    }
+
+    /// Everything below a path, for tests.
+    #[cfg(test)]
+    pub(crate) fn below(path: &str) -> Self {
+        Self(vec![path.to_owned()])
+    }
+
     /// A condition that is true for the rows whose `path` column lies within. Its arguments are [`Self::params`],
     /// numbered from `first`.
     pub fn clause(&self, column: &str, first: usize) -> String {
@@ -269,7 +349,15 @@ impl Scope {
     pub fn holds(&self, path: &str) -> bool {
         self.0.iter().any(|scope| path.starts_with(scope))
     }
+
+    /// Whether some of it lies at or below `path`: what is shared with the people of a place reaches those above it, who
+    /// hold it, and those below it, who are reached.
+    pub fn reaches_into(&self, path: &str) -> bool {
+        self.0.iter().any(|scope| scope.starts_with(path))
+    }
 }
 
+#[cfg(test)]
+mod matrix;
 #[cfg(test)]
 mod tests;

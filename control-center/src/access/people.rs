@@ -58,7 +58,89 @@ pub fn check_password_rules(name: &str, new: &str) -> Result<(), String> {
     if new.chars().collect::<std::collections::BTreeSet<_>>().len() < 5 {
         return Err("the password repeats a few characters: take another".into());
     }
+    if is_common(&lower) {
+        return Err("the password is one of those that are tried first: take a phrase of your own".into());
+    }
     Ok(())
+}
+
+/// What people build passwords of when they must be long: runs of the keyboard and the words that lists of leaked passwords
+/// have most, in English and pinyin. Lower case, letters for the digits that stand for them.
+const COMMON: [&str; 44] = [
+    "password",
+    "passwort",
+    "passwd",
+    "welcome",
+    "administrator",
+    "admin",
+    "letmein",
+    "iloveyou",
+    "monkey",
+    "dragon",
+    "football",
+    "baseball",
+    "superman",
+    "batman",
+    "sunshine",
+    "princess",
+    "master",
+    "shadow",
+    "michael",
+    "jordan",
+    "computer",
+    "internet",
+    "trustno",
+    "whatever",
+    "starwars",
+    "freedom",
+    "qwertyuiop",
+    "qwerty",
+    "asdfghjkl",
+    "asdf",
+    "zxcvbnm",
+    "zxcv",
+    "qazwsx",
+    "abcdefghijklmnopqrstuvwxyz",
+    "abc",
+    "woaini",
+    "woaizhongguo",
+    "zhongguo",
+    "mima",
+    "nihao",
+    "guanliyuan",
+    "dating",
+    "zhengwu",
+    "fuwu",
+];
+
+/// Whether nothing but common words, runs of digits and signs is left of a password, or one short part said again and again.
+fn is_common(lower: &str) -> bool {
+    let letters: Vec<char> = lower.chars().collect();
+    let again = (1..=letters.len() / 2)
+        .any(|part| letters.iter().skip(part).eq(letters.iter().take(letters.len() - part)));
+    if again && letters.len() <= 24 {
+        return true;
+    }
+    let swap = |c: char| match c {
+        '0' => 'o',
+        '1' | '!' => 'i',
+        '3' => 'e',
+        '4' | '@' => 'a',
+        '5' | '$' => 's',
+        other => other,
+    };
+    let plain = |text: &str| {
+        let mut rest = text.to_owned();
+        for word in COMMON {
+            rest = rest.replace(word, "");
+        }
+        let left =
+            rest.chars().filter(|c| !c.is_ascii_digit() && !c.is_ascii_punctuation() && *c != ' ').count();
+        // Two or three letters beside common words make nothing strong.
+        left == 0 || left < 4 && rest.len() < text.len()
+    };
+    let swapped: String = lower.chars().map(swap).collect();
+    plain(lower) || plain(&swapped)
 }
 
 /// A name people sign in with: 1 to 64 characters, none of them a control character or a blank at an end.
@@ -157,4 +239,38 @@ pub async fn first_administrator(store: &Store, now: UtcMillis) -> Result<Option
 /// The hash of a password given by the operator. Blocking and slow by design.
 pub fn hash_password(clear: &str) -> Result<String, BadUser> {
     Ok(password::hash(clear)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::check_password_rules;
+
+    #[test]
+    fn what_is_tried_first_is_refused_and_phrases_are_not() {
+        for bad in [
+            "short",
+            "Password1234",
+            "P@ssw0rd2026!",
+            "qwertyuiop123",
+            "123456789012",
+            "admin1234567",
+            "woaini1314520",
+            "abcabcabcabc",
+            "1qaz2wsx3edc1qaz2wsx3edc",
+            "letmein letmein",
+            "Hallwatch-2026",
+            "li-hong-is-here",
+        ] {
+            assert!(check_password_rules("li-hong", bad).is_err(), "{bad}");
+        }
+        for good in [
+            "a long enough phrase",
+            "quite another phrase",
+            "西乡塘的早餐店不错哦真的",
+            "correct horse battery",
+            "hall-Window-2026",
+        ] {
+            assert_eq!(check_password_rules("li-hong", good), Ok(()), "{good}");
+        }
+    }
 }

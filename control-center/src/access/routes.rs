@@ -1,4 +1,4 @@
-//! `/session`, `/users` and `/audit`.
+//! `/session` and `/users`.
 
 use axum::{
     Json,
@@ -12,11 +12,11 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    Action, Denied, Grant, Person, Place, Role,
-    audit::{self, AuditRow},
-    may, may_somewhere, password, people,
+    Action, Denied, Grant, Person, Place, Role, audit, audit_routes, may, may_somewhere, password, people,
     person::{Newcomer, address},
+    second_factor,
     session::{self, COOKIE},
+    sessions,
 };
 use crate::{
     Centre, params,
@@ -25,7 +25,7 @@ use crate::{
         list::{Page, limit},
         problem::Problem,
     },
-    store::{Sql, StoreError},
+    store::{Filter, Sql, StoreError},
 };
 
 /// This room's routes.
@@ -35,7 +35,9 @@ pub fn routes() -> OpenApiRouter<Centre> {
         .routes(routes!(change_password))
         .routes(routes!(users, add_user))
         .routes(routes!(set_user, delete_user))
-        .routes(routes!(audit_log))
+        .merge(sessions::routes())
+        .merge(second_factor::routes())
+        .merge(audit_routes::routes())
 }
 
 /// A name and a password.
@@ -43,6 +45,8 @@ pub fn routes() -> OpenApiRouter<Centre> {
 struct SignIn {
     name: String,
     password: String,
+    /// The code of one's authenticator, where one has a second factor.
+    code: Option<String>,
 }
 
 /// A role within a scope.
@@ -69,6 +73,8 @@ pub(crate) struct UserRow {
     pub grants: Vec<GrantRow>,
     /// Whether they must choose a new password before anything else.
     pub must_change: bool,
+    /// Whether they sign in with a second factor.
+    pub second_factor: bool,
 }
 
 /// Who one is.
@@ -86,8 +92,10 @@ fn user_row(sql: &mut dyn Sql, name: &str, must_change: bool, grants: &[Grant]) 
         "SELECT name FROM areas WHERE id = $1 UNION ALL SELECT name FROM halls WHERE id = $1",
         params![first.scope],
     )?;
+    let second = sql.query_one("SELECT totp_since IS NOT NULL FROM users WHERE name = $1", params![name])?;
     Ok(UserRow {
         name: name.to_owned(),
+        second_factor: second.map_or(Ok(false), |row| row.get(0))?,
         role: first.role,
         area: first.scope.clone(),
         area_name: named.map_or(Ok(String::new()), |row| row.get(0))?,
@@ -96,13 +104,13 @@ fn user_row(sql: &mut dyn Sql, name: &str, must_change: bool, grants: &[Grant]) 
     })
 }
 
-/// Where a request comes from.
-struct From_(String);
+/// Where a request comes from, and what the browser calls itself.
+struct From_(String, String);
 
 impl<S: Send + Sync> FromRequestParts<S> for From_ {
     type Rejection = std::convert::Infallible;
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        Ok(Self(address(parts)))
+        Ok(Self(address(parts), session::agent_of(&parts.headers)))
     }
 }
 
@@ -114,17 +122,18 @@ fn with_cookie(value: &str, seconds: i64, body: impl IntoResponse) -> Result<Res
     Ok(response)
 }
 
-fn no_secret(error: password::NoSecret) -> Problem {
+pub(super) fn no_secret(error: password::NoSecret) -> Problem {
     tracing::error!(%error, "sign-in is not possible");
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the centre failed: its log says why")
 }
 
-/// Signs in. The answer sets the session's cookie.
+/// Signs in. The answer sets the session's cookie. Who has a second factor is answered 401 with the type
+/// `urn:hallwatch:problem:second-factor` until the code of their authenticator comes with the password.
 #[utoipa::path(post, path = "/session", tag = "access", request_body = SignIn,
     responses((status = 200, body = SessionIs), (status = 401, body = Problem), (status = 429, body = Problem)))]
 async fn sign_in(
     State(centre): State<Centre>,
-    From_(address): From_,
+    From_(address, agent): From_,
     Given(given): Given<SignIn>,
 ) -> Result<Response, Problem> {
     let now = centre.clock.now();
@@ -134,33 +143,34 @@ async fn sign_in(
     }
     centre.doorkeeper.admit(&name, &address, now)?;
     let asked = name.clone();
-    let hash = centre
+    let known = centre
         .store
-        .read(move |sql| -> Result<Option<String>, StoreError> {
+        .read(move |sql| -> Result<_, StoreError> {
             let row = sql.query_one(
                 "SELECT password_hash FROM users WHERE name = $1 AND disabled = 0",
                 params![asked],
             )?;
-            row.map(|row| row.get(0)).transpose()
+            let Some(row) = row else { return Ok(None) };
+            Ok(Some((row.get::<String>(0)?, second_factor::of(sql, &asked)?)))
         })
         .await?;
+    let (hash, second) = known.map_or((None, None), |(hash, second)| (Some(hash), second));
     if !centre.doorkeeper.matches(given.password, hash.clone()).await? {
-        tracing::warn!(name = %name.escape_debug(), %address, "a sign-in was refused");
-        let (who, address) = (name, address);
-        centre
-            .store
-            .write("sign-in refused", move |tx| {
-                let entry = audit::Entry {
-                    who: &who,
-                    address: &address,
-                    action: "session.refused",
-                    object: "",
-                    detail: "",
-                };
-                audit::record(tx, &entry, now)
-            })
-            .await?;
+        // Who types the password into the field of the name must not find it in a log.
+        let who = if hash.is_some() { name } else { UNKNOWN.to_owned() };
+        refused(&centre, who, address, "").await?;
         return Err(wrong());
+    }
+    let mut step = None;
+    if let Some(second) = second {
+        let Some(code) = given.code.filter(|code| !code.trim().is_empty()) else {
+            return Err(second_factor::wanted("give the code that your authenticator shows"));
+        };
+        step = second.check(&centre, &name, &code)?;
+        if step.is_none() {
+            refused(&centre, name, address, "second factor").await?;
+            return Err(second_factor::wanted("the code is wrong, or was used already: give the next one"));
+        }
     }
     centre.doorkeeper.forgive(&name, &address);
     let token = password::token().map_err(no_secret)?;
@@ -174,6 +184,11 @@ async fn sign_in(
                 params![name, hash],
             )?;
             let must_change: bool = row.ok_or_else(wrong)?.get(0)?;
+            if let Some(step) = step
+                && !second_factor::spend(tx, &name, step)?
+            {
+                return Err(second_factor::wanted("this code was used already: give the next one"));
+            }
             let grants = session::grants_of(tx, &name)?;
             let user = user_row(tx, &name, must_change, &grants)?;
             tx.execute(
@@ -181,16 +196,45 @@ async fn sign_in(
                 params![now.plus(-session::IDLE_MS), now.plus(-session::ABSOLUTE_MS)],
             )?;
             tx.execute(
-                "INSERT INTO sessions (token_hash, user_name, created_at, seen_at, address) VALUES ($1, $2, $3, $3, $4)",
-                params![token_hash[..], name, now, address],
+                "INSERT INTO sessions (token_hash, user_name, created_at, seen_at, address, agent) \
+                 VALUES ($1, $2, $3, $3, $4, $5)",
+                params![token_hash[..], name, now, address, agent],
             )?;
-            let entry =
-                audit::Entry { who: &name, address: &address, action: "session.opened", object: "", detail: "" };
+            tx.execute("UPDATE users SET signed_in_at = $2 WHERE name = $1", params![name, now])?;
+            let entry = audit::Entry {
+                who: &name,
+                address: &address,
+                action: "session.opened",
+                object: "",
+                detail: "",
+            };
             audit::record(tx, &entry, now)?;
             Ok::<_, Problem>(user)
         })
         .await?;
     with_cookie(&token, session::ABSOLUTE_MS / 1000, Json(SessionIs { user }))
+}
+
+/// What a log says in place of a name that nobody has.
+const UNKNOWN: &str = "(unknown name)";
+
+/// Writes down a sign-in that was refused.
+async fn refused(
+    centre: &Centre,
+    who: String,
+    address: String,
+    detail: &'static str,
+) -> Result<(), StoreError> {
+    tracing::warn!(name = %who.escape_debug(), %address, detail, "a sign-in was refused");
+    let now = centre.clock.now();
+    centre
+        .store
+        .write("sign-in refused", move |tx| {
+            let entry =
+                audit::Entry { who: &who, address: &address, action: "session.refused", object: "", detail };
+            audit::record(tx, &entry, now)
+        })
+        .await
 }
 
 fn wrong() -> Problem {
@@ -275,25 +319,67 @@ pub(crate) struct AccountRow {
     pub must_change: bool,
     /// Whether they are kept out.
     pub disabled: bool,
+    /// Whether they sign in with a second factor.
+    pub second_factor: bool,
     /// Since when they are known.
     #[schema(value_type = String)]
     pub created_at: UtcMillis,
+    /// When they last signed in.
+    #[schema(value_type = Option<String>)]
+    pub signed_in_at: Option<UtcMillis>,
 }
 
-/// The people all of whose scopes lie within one's own.
-#[utoipa::path(get, path = "/users", tag = "access",
+/// What people are asked for.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct UsersAsked {
+    /// Whose name holds this.
+    q: Option<String>,
+    /// Who has this role.
+    #[param(value_type = Option<String>)]
+    role: Option<Role>,
+    /// Who has a role over this very area or hall.
+    scope: Option<String>,
+    /// Those kept out, or those who are not.
+    disabled: Option<bool>,
+    /// A page's `next`.
+    after: Option<String>,
+    /// The most rows.
+    limit: Option<usize>,
+}
+
+/// The people all of whose scopes lie within one's own, by name.
+#[utoipa::path(get, path = "/users", tag = "access", params(UsersAsked),
     responses((status = 200, body = Page<AccountRow>), (status = 403, body = Problem)))]
-async fn users(State(centre): State<Centre>, person: Person) -> Result<Json<Page<AccountRow>>, Problem> {
+async fn users(
+    State(centre): State<Centre>,
+    person: Person,
+    Asked(asked): Asked<UsersAsked>,
+) -> Result<Json<Page<AccountRow>>, Problem> {
     may_somewhere(&person, Action::EditPeople)?;
+    let most = limit(asked.limit);
     let rows = centre
         .store
         .read(move |sql| {
-            let rows = sql.query(
-                "SELECT name, must_change, disabled, created_at FROM users ORDER BY name",
-                params![],
-            )?;
+            let q = asked.q.filter(|q| !q.is_empty());
+            let role = asked.role.map(|role| role.code().to_owned());
+            let mut filter = Filter::new();
+            filter
+                .with("u.name > ?", &asked.after)
+                .with("INSTR(u.name, ?) > 0", &q)
+                .with("u.disabled = ?", &asked.disabled)
+                .with("EXISTS (SELECT 1 FROM grants g WHERE g.user_name = u.name AND g.role = ?)", &role)
+                .with(
+                    "EXISTS (SELECT 1 FROM grants g WHERE g.user_name = u.name AND g.scope = ?)",
+                    &asked.scope,
+                );
+            let (statement, params) = filter.statement(
+                "SELECT u.name, u.must_change, u.disabled, u.created_at, u.signed_in_at, u.totp_since IS NOT NULL FROM users u",
+                "ORDER BY u.name",
+                1_000_000,
+            );
             let mut accounts = Vec::new();
-            for row in rows {
+            for row in sql.query(&statement, &params)? {
                 let name: String = row.get(0)?;
                 let grants = session::grants_of(sql, &name)?;
                 if may_edit_grants(&person, &grants).is_err() {
@@ -305,16 +391,21 @@ async fn users(State(centre): State<Centre>, person: Person) -> Result<Json<Page
                     must_change: row.get(1)?,
                     disabled: row.get(2)?,
                     created_at: row.get(3)?,
+                    signed_in_at: row.get(4)?,
+                    second_factor: row.get(5)?,
                 });
+                if accounts.len() > most {
+                    break;
+                }
             }
             Ok::<_, Problem>(accounts)
         })
         .await?;
-    Ok(Json(Page::whole(rows)))
+    Ok(Json(Page::cut(rows, most, |row| row.name.clone())))
 }
 
 /// Whether the person may change somebody with these roles: all of them must lie within their own scope.
-fn may_edit_grants(person: &Person, grants: &[Grant]) -> Result<(), Denied> {
+pub(super) fn may_edit_grants(person: &Person, grants: &[Grant]) -> Result<(), Denied> {
     grants.iter().try_for_each(|grant| may(person, Action::EditPeople, &Place::at(&grant.path)))
 }
 
@@ -340,6 +431,9 @@ struct AccountIs {
     /// Give a new one-time password.
     #[serde(default)]
     reset_password: bool,
+    /// Take the second factor away: for who has lost their authenticator.
+    #[serde(default)]
+    reset_second_factor: bool,
 }
 
 /// Whether the person may give these roles.
@@ -434,10 +528,14 @@ async fn set_user(
             if let Some(hash) = &hash {
                 people::set_password(tx, &name, hash, true, None)?;
             }
+            if given.reset_second_factor {
+                second_factor::clear(tx, &name)?;
+            }
             keep_one_administrator(tx)?;
             tx.execute("DELETE FROM sessions WHERE user_name = $1", params![name])?;
             let detail = serde_json::json!({
-                "grants": given.grants, "disabled": given.disabled, "reset_password": given.reset_password
+                "grants": given.grants, "disabled": given.disabled, "reset_password": given.reset_password,
+                "reset_second_factor": given.reset_second_factor
             });
             Ok::<_, Problem>(audit::audit(tx, &person, "user.changed", &name, &detail.to_string(), now)?)
         })
@@ -490,33 +588,4 @@ fn keep_one_administrator(sql: &mut dyn Sql) -> Result<(), Problem> {
         ));
     }
     Ok(())
-}
-
-/// What of the audit log is asked for.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-struct AuditAsked {
-    /// A page's `next`.
-    after: Option<i64>,
-    /// The most rows.
-    limit: Option<usize>,
-}
-
-/// The audit log, newest first. It is one chain for the whole centre, so only an administrator of the root reads it.
-#[utoipa::path(get, path = "/audit", tag = "access", params(AuditAsked),
-    responses((status = 200, body = Page<AuditRow>), (status = 403, body = Problem)))]
-async fn audit_log(
-    State(centre): State<Centre>,
-    person: Person,
-    Asked(asked): Asked<AuditAsked>,
-) -> Result<Json<Page<AuditRow>>, Problem> {
-    let root =
-        person.grants.iter().any(|g| g.role.allows(Action::ReadAudit) && g.path.matches('/').count() == 2);
-    if !root {
-        return Err(Denied::Role.into());
-    }
-    let most = limit(asked.limit);
-    let before = asked.after.unwrap_or(i64::MAX);
-    let rows = centre.store.read(move |sql| audit::list(sql, before, most + 1)).await?;
-    Ok(Json(Page::cut(rows, most, |row| row.n.to_string())))
 }

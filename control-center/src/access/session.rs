@@ -33,6 +33,22 @@ pub(super) fn token_of(headers: &HeaderMap) -> Option<&str> {
     })
 }
 
+/// The name by which a session is shown and ended: nothing that its token could be told from.
+pub(super) fn id_of(token_hash: &[u8]) -> String {
+    data_encoding::HEXLOWER.encode(&Digest::of(token_hash).as_bytes()[..8])
+}
+
+/// The name of the session that a request brings, as the list of sessions has it; whether it stands is not looked at.
+pub(crate) fn session_name(headers: &HeaderMap) -> Option<String> {
+    token_of(headers).map(|token| id_of(&token_hash(token)))
+}
+
+/// What a browser calls itself, cut short.
+pub(super) fn agent_of(headers: &HeaderMap) -> String {
+    let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    agent.chars().filter(|c| !c.is_control()).take(200).collect()
+}
+
 /// A person as their session finds them, and when the session was last used.
 pub(super) struct Found {
     pub(super) person: Person,
@@ -61,6 +77,15 @@ pub(super) fn find(
         session,
     };
     Ok(Some(Found { person, seen_at: row.get(1)? }))
+}
+
+/// The roles of somebody who may sign in, each with the path of its scope.
+pub fn scopes_of(sql: &mut dyn Sql, name: &str) -> Result<Vec<(super::Role, String)>, StoreError> {
+    let known = sql.query_one("SELECT 1 FROM users WHERE name = $1 AND disabled = 0", params![name])?;
+    if known.is_none() {
+        return Ok(Vec::new());
+    }
+    Ok(grants_of(sql, name)?.into_iter().map(|grant| (grant.role, grant.path)).collect())
 }
 
 /// What a person may do, and where.

@@ -60,6 +60,16 @@ pub fn camera_place(sql: &mut dyn Sql, camera: &CameraId) -> Result<Option<Place
     row.map(|row| row.get::<String>(0).map(Place::at)).transpose()
 }
 
+/// The cameras that look at a window, in the edge's own order, with their names.
+pub fn cameras_of_window(
+    sql: &mut dyn Sql,
+    window: &WindowId,
+) -> Result<Vec<(CameraId, String)>, StoreError> {
+    let rows =
+        sql.query("SELECT id, name FROM cameras WHERE win = $1 ORDER BY place, id", params![window])?;
+    rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
+}
+
 /// What cameras are asked for.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -108,7 +118,7 @@ pub fn camera_rows(
 }
 
 /// Puts what the edges say now over what the journal has.
-pub(super) fn refresh(rows: &mut [CameraRow], nodes: &Nodes) {
+pub fn cameras_now(rows: &mut [CameraRow], nodes: &Nodes) {
     for row in rows {
         match nodes.camera(&row.id).filter(|now| now.hall.as_str() == row.hall) {
             Some(now) => {
@@ -160,14 +170,14 @@ async fn list(
         .await?;
     let total = rows.len();
     let mut items: Vec<CameraRow> = rows.into_iter().skip(skip).take(most).collect();
-    refresh(&mut items, &centre.nodes);
+    cameras_now(&mut items, &centre.nodes);
     let end = skip + items.len();
     Ok(Json(Page { items, next: (end < total).then(|| end.to_string()) }))
 }
 
 /// A device's place and how it is.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub(crate) struct PositionRow {
+pub struct PositionRow {
     /// Its id.
     pub id: String,
     /// Its hall.
@@ -176,7 +186,7 @@ pub(crate) struct PositionRow {
     pub window: Option<String>,
     /// `keypad evaluator ticket attendance`.
     pub role: String,
-    /// `unknown up silent degraded down`.
+    /// `unknown up silent degraded down`, or `unconfirmed`: an evaluator whose keys nobody has confirmed.
     pub health: String,
     /// Why it is not up.
     pub why: Option<String>,
@@ -202,6 +212,20 @@ struct PositionsAsked {
     limit: Option<usize>,
 }
 
+/// The positions within `scope`, by id, behind the id `after`; their health as the journal has it.
+pub fn position_rows(
+    sql: &mut dyn Sql,
+    scope: &Scope,
+    hall: &Option<HallId>,
+    after: &Option<String>,
+    most: usize,
+) -> Result<Vec<PositionRow>, StoreError> {
+    let mut filter = Filter::new();
+    filter.within("h.path", scope).with("p.hall = ?", hall).with("p.id > ?", after);
+    let (statement, params) = filter.statement(POSITIONS, "ORDER BY p.id", most);
+    sql.query(&statement, &params)?.iter().map(position).collect()
+}
+
 /// Devices' places and their health.
 #[utoipa::path(get, path = "/positions", tag = "areas", params(PositionsAsked),
     responses((status = 200, body = Page<PositionRow>), (status = 403, body = Problem)))]
@@ -216,29 +240,32 @@ async fn positions(
         .store
         .read(move |sql| {
             let scope = Scope::of(&person, Action::SeeCameras);
-            let mut filter = Filter::new();
-            filter.within("h.path", &scope).with("p.hall = ?", &asked.hall).with("p.id > ?", &asked.after);
-            let (statement, params) = filter.statement(
-                "SELECT p.id, p.hall, p.win, p.role, p.health, p.why, p.since, p.hardware, p.clock_offset \
-                 FROM positions p JOIN halls h ON h.id = p.hall",
-                "ORDER BY p.id",
-                most + 1,
-            );
-            let read = |row: &Row| {
-                Ok(PositionRow {
-                    id: row.get(0)?,
-                    hall: row.get(1)?,
-                    window: row.get(2)?,
-                    role: row.get(3)?,
-                    health: row.get(4)?,
-                    why: row.get(5)?,
-                    since: row.get(6)?,
-                    hardware: row.get(7)?,
-                    clock_offset: row.get(8)?,
-                })
-            };
-            sql.query(&statement, &params)?.iter().map(read).collect::<Result<Vec<_>, StoreError>>()
+            position_rows(sql, &scope, &asked.hall, &asked.after, most + 1)
         })
         .await?;
     Ok(Json(Page::cut(rows, most, |row| row.id.clone())))
+}
+
+const POSITIONS: &str = "SELECT p.id, p.hall, p.win, p.role, \
+     CASE WHEN p.unconfirmed = 1 AND p.health IN ('up', 'unknown') THEN 'unconfirmed' ELSE p.health END, \
+     p.why, p.since, p.hardware, p.clock_offset FROM positions p JOIN halls h ON h.id = p.hall";
+
+fn position(row: &Row) -> Result<PositionRow, StoreError> {
+    Ok(PositionRow {
+        id: row.get(0)?,
+        hall: row.get(1)?,
+        window: row.get(2)?,
+        role: row.get(3)?,
+        health: row.get(4)?,
+        why: row.get(5)?,
+        since: row.get(6)?,
+        hardware: row.get(7)?,
+        clock_offset: row.get(8)?,
+    })
+}
+
+/// Every position of a hall.
+pub(crate) fn positions_of_hall(sql: &mut dyn Sql, hall: &HallId) -> Result<Vec<PositionRow>, StoreError> {
+    let statement = format!("{POSITIONS} WHERE p.hall = $1 ORDER BY p.id");
+    sql.query(&statement, params![hall])?.iter().map(position).collect()
 }

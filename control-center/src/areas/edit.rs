@@ -1,7 +1,7 @@
 //! Changes of the tree by an administrator. Each is judged at the place it changes (a new area at its parent, a new
 //! hall at its area), and each is in the audit log.
 
-use axum::extract::State;
+use axum::{Json, extract::State};
 use control_protocol::{AreaId, HallId, WindowId};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -12,6 +12,7 @@ use super::tree::{self, BadTree};
 use crate::{
     Centre,
     access::{Action, Denied, Person, Place, audit, may},
+    params,
     site::{
         extract::{Given, Named},
         problem::Problem,
@@ -27,7 +28,7 @@ pub(super) fn routes() -> OpenApiRouter<Centre> {
         .routes(routes!(set_hall, delete_hall))
         .routes(routes!(add_window))
         .routes(routes!(set_window, delete_window))
-        .routes(routes!(set_staff, delete_staff))
+        .routes(routes!(setup))
 }
 
 impl From<BadTree> for Problem {
@@ -103,10 +104,62 @@ struct WindowIs {
     businesses: Vec<String>,
 }
 
-/// A clerk's name.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-struct StaffIs {
+/// A window as it is set up.
+#[derive(Debug, Serialize, ToSchema)]
+struct WindowSetup {
+    /// Its id.
+    id: String,
+    /// Its number in the hall.
+    number: u32,
+    /// Its name.
     name: String,
+    /// What it handles; nothing means every ticket of the hall.
+    businesses: Vec<String>,
+}
+
+/// A hall as it is set up.
+#[derive(Debug, Serialize, ToSchema)]
+struct HallSetup {
+    /// Its windows, by number.
+    windows: Vec<WindowSetup>,
+    /// Every business that a window of it handles.
+    businesses: Vec<String>,
+}
+
+/// A hall's windows and what they handle, to be changed.
+#[utoipa::path(get, path = "/halls/{hall}/setup", tag = "areas",
+    params(("hall" = String, Path, description = "hall id")),
+    responses((status = 200, body = HallSetup), (status = 403, body = Problem), (status = 404, body = Problem)))]
+async fn setup(
+    State(centre): State<Centre>,
+    person: Person,
+    Named(hall): Named<HallId>,
+) -> Result<Json<HallSetup>, Problem> {
+    let setup = centre
+        .store
+        .read(move |sql| {
+            may(&person, Action::EditTree, &Place::of_hall(sql, &hall)?.ok_or(Denied::Outside)?)?;
+            let rows = sql.query(
+                "SELECT id, number, name FROM windows WHERE hall = $1 ORDER BY number",
+                params![hall],
+            )?;
+            let mut windows = Vec::with_capacity(rows.len());
+            for row in &rows {
+                let id: String = row.get(0)?;
+                let handled = sql.query(
+                    "SELECT business FROM window_businesses WHERE win = $1 ORDER BY business",
+                    params![id],
+                )?;
+                let businesses = handled.iter().map(|row| row.get(0)).collect::<Result<_, _>>()?;
+                windows.push(WindowSetup { id, number: row.get(1)?, name: row.get(2)?, businesses });
+            }
+            let known =
+                sql.query("SELECT name FROM businesses WHERE hall = $1 ORDER BY name", params![hall])?;
+            let businesses = known.iter().map(|row| row.get(0)).collect::<Result<_, _>>()?;
+            Ok::<_, Problem>(HallSetup { windows, businesses })
+        })
+        .await?;
+    Ok(Json(setup))
 }
 
 /// Whether the person may edit at the scope (an area or hall); `None` is the root above all areas, which only an
@@ -126,7 +179,7 @@ fn may_edit(tx: &mut Tx<'_>, person: &Person, scope: Option<&str>) -> Result<(),
 }
 
 /// Runs a change in one transaction with its audit row.
-async fn change<T, F>(
+pub(super) async fn change<T, F>(
     centre: &Centre,
     person: Person,
     action: &'static str,
@@ -341,43 +394,6 @@ async fn delete_window(
     change(&centre, person, "window.removed", window.to_string(), &(), move |tx, person| {
         may_edit(tx, person, Some(hall.as_str()))?;
         Ok(tree::delete_window(tx, &window)?)
-    })
-    .await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-/// Adds a clerk or changes their name.
-#[utoipa::path(put, path = "/halls/{hall}/staff/{number}", tag = "areas", request_body = StaffIs,
-    params(("hall" = String, Path, description = "hall id"), ("number" = String, Path, description = "staff number")),
-    responses((status = 204), (status = 404, body = Problem), (status = 422, body = Problem)))]
-async fn set_staff(
-    State(centre): State<Centre>,
-    person: Person,
-    Named((hall, number)): Named<(HallId, String)>,
-    Given(new): Given<StaffIs>,
-) -> Result<StatusCode, Problem> {
-    let object = format!("{hall}/{number}");
-    let detail = serde_json::json!(new);
-    change(&centre, person, "staff.changed", object, &detail, move |tx, person| {
-        may_edit(tx, person, Some(hall.as_str()))?;
-        Ok(tree::put_staff(tx, &hall, &number, &new.name)?)
-    })
-    .await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-/// Takes a clerk away.
-#[utoipa::path(delete, path = "/halls/{hall}/staff/{number}", tag = "areas",
-    params(("hall" = String, Path, description = "hall id"), ("number" = String, Path, description = "staff number")),
-    responses((status = 204), (status = 404, body = Problem)))]
-async fn delete_staff(
-    State(centre): State<Centre>,
-    person: Person,
-    Named((hall, number)): Named<(HallId, String)>,
-) -> Result<StatusCode, Problem> {
-    change(&centre, person, "staff.removed", format!("{hall}/{number}"), &(), move |tx, person| {
-        may_edit(tx, person, Some(hall.as_str()))?;
-        Ok(tree::delete_staff(tx, &hall, &number)?)
     })
     .await?;
     Ok(StatusCode::NO_CONTENT)

@@ -1,16 +1,24 @@
-//! The import file: areas, halls, windows, staff and the operator's people in one TOML or JSON file. It adds and
+//! The import file: areas, halls, windows, staff, shifts, rosters and the operator's people in one TOML or JSON file. It adds and
 //! changes; it never takes away. Only the command line reads it, because it may hold passwords.
 
 use std::path::Path;
 
 use control_protocol::{AreaId, HallId, UtcMillis};
+use jiff::civil::Date;
 use serde::Deserialize;
 
-use super::tree::{self, BadTree};
+use super::{
+    staff::{self, StaffIs},
+    tree::{self, BadTree},
+};
 use crate::{
     access::{self, NewUser, Role},
+    attendance::{self, Pattern, Period, RosterDay, Shift},
     store::{Store, StoreError},
 };
+
+/// Who changes what an import changes, as rows and the audit log have it.
+const BY: &str = "command line";
 
 /// What the file holds. Unknown keys are refused.
 #[derive(Debug, Default, Deserialize)]
@@ -20,6 +28,9 @@ pub struct ImportFile {
     hall: Vec<HallEntry>,
     window: Vec<WindowEntry>,
     staff: Vec<StaffEntry>,
+    shift: Vec<ShiftEntry>,
+    roster: Vec<RosterEntry>,
+    roster_day: Vec<RosterDayEntry>,
     user: Vec<UserEntry>,
 }
 
@@ -38,6 +49,7 @@ struct HallEntry {
     id: HallId,
     name: String,
     area: AreaId,
+    time_zone: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -56,6 +68,39 @@ struct StaffEntry {
     hall: HallId,
     number: String,
     name: String,
+    unit: Option<String>,
+    /// The number of the window they usually stand at.
+    window: Option<u32>,
+}
+
+/// A shift for the halls of an area, or of one hall.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ShiftEntry {
+    id: String,
+    scope: String,
+    name: String,
+    periods: Vec<Period>,
+}
+
+/// What the days of a hall's people are, from a date on: of one clerk, or of all that have no entry of their own.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RosterEntry {
+    hall: HallId,
+    staff: Option<String>,
+    from: Date,
+    pattern: Pattern,
+}
+
+/// A single day of a clerk; without a shift it is rest.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RosterDayEntry {
+    hall: HallId,
+    staff: String,
+    date: Date,
+    shift: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -106,6 +151,10 @@ pub struct Imported {
     pub windows: usize,
     /// Clerks.
     pub staff: usize,
+    /// Shifts.
+    pub shifts: usize,
+    /// Rosters, and single days of them.
+    pub rosters: usize,
     /// People.
     pub users: usize,
 }
@@ -123,7 +172,7 @@ pub fn read(file: &Path) -> Result<ImportFile, ImportError> {
 
 /// Takes all of the file, or nothing. Areas may come in any order.
 pub async fn take(store: &Store, file: ImportFile, now: UtcMillis) -> Result<Imported, ImportError> {
-    let ImportFile { area, hall, window, staff, user } = file;
+    let ImportFile { area, hall, window, staff, shift, roster, roster_day, user } = file;
     let mut users = Vec::with_capacity(user.len());
     for entry in user {
         let UserEntry { name, password, role, scope, must_change } = entry;
@@ -140,6 +189,8 @@ pub async fn take(store: &Store, file: ImportFile, now: UtcMillis) -> Result<Imp
         halls: hall.len(),
         windows: window.len(),
         staff: staff.len(),
+        shifts: shift.len(),
+        rosters: roster.len() + roster_day.len(),
         users: users.len(),
     };
     store
@@ -171,19 +222,34 @@ pub async fn take(store: &Store, file: ImportFile, now: UtcMillis) -> Result<Imp
             }
             for entry in &hall {
                 tree::put_hall(tx, &entry.id, &entry.area, &entry.name)?;
+                if let Some(zone) = &entry.time_zone {
+                    super::put_zone(tx, &entry.id, zone)?;
+                }
             }
             for entry in &window {
                 tree::put_window(tx, &entry.hall, entry.number, &entry.name, &entry.businesses)?;
             }
             for entry in &staff {
-                tree::put_staff(tx, &entry.hall, &entry.number, &entry.name)?;
+                let window = entry.window.map(|number| tree::window_id(&entry.hall, number)).transpose()?;
+                let clerk = StaffIs { name: entry.name.clone(), unit: entry.unit.clone(), window };
+                staff::put_staff(tx, &entry.hall, &entry.number, &clerk)?;
+            }
+            for ShiftEntry { id, scope, name, periods } in shift {
+                attendance::put_shift(tx, &id, &scope, &Shift { name, periods }, BY, now)?;
+            }
+            for RosterEntry { hall, staff, from, pattern } in &roster {
+                attendance::put_roster(tx, hall, staff.as_deref(), *from, pattern, BY, now)?;
+            }
+            for RosterDayEntry { hall, staff, date, shift } in &roster_day {
+                let day = RosterDay { shift: shift.clone(), window: None };
+                attendance::put_roster_day(tx, hall, staff, *date, &day, BY, now)?;
             }
             for user in &users {
                 access::add_user(tx, user, now)?;
             }
             let summary = format!("{imported:?}");
             let entry = access::audit::Entry {
-                who: "command line",
+                who: BY,
                 address: "this machine",
                 action: "tree.imported",
                 object: "",

@@ -1,7 +1,7 @@
 //! Mirrors each hall's cameras and positions, and the health of both, from its node's journal.
 
 use control_protocol::{
-    CameraId, Happening, StoredEvent,
+    CameraId, HallId, Happening, StoredEvent,
     event::{CameraEntry, PositionEntry},
 };
 
@@ -32,6 +32,27 @@ pub fn project(sql: &mut dyn Sql, stored: &StoredEvent, changes: &mut Vec<Change
         }
         _ => Ok(()),
     }
+}
+
+/// The devices of a hall whose own clocks are known to be off: positions, and seconds that they are ahead.
+pub fn device_clocks(sql: &mut dyn Sql, hall: &HallId) -> Result<Vec<(String, i64)>, StoreError> {
+    let rows = sql.query(
+        "SELECT id, clock_offset FROM positions WHERE hall = $1 AND clock_offset IS NOT NULL ORDER BY id",
+        params![hall],
+    )?;
+    rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?))).collect()
+}
+
+/// A hall's attendance terminals: positions, how they are, and seconds that their clocks were ahead when last measured.
+pub fn attendance_positions(
+    sql: &mut dyn Sql,
+    hall: &HallId,
+) -> Result<Vec<(String, String, Option<i64>)>, StoreError> {
+    let rows = sql.query(
+        "SELECT id, health, clock_offset FROM positions WHERE hall = $1 AND role = 'attendance' ORDER BY id",
+        params![hall],
+    )?;
+    rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).collect()
 }
 
 fn mirror(
@@ -77,10 +98,20 @@ fn mirror(
     }
     for entry in positions {
         sql.execute(
-            "INSERT INTO positions (id, hall, node, win, role, health, why, since, hardware, clock_offset) \
-             VALUES ($1, $2, $3, $4, $5, 'unknown', NULL, $6, NULL, NULL) \
-             ON CONFLICT (id) DO UPDATE SET node = $3, win = $4, role = $5 WHERE positions.hall = $2",
-            params![entry.position, event.hall, event.node, entry.window, entry.role, event.at],
+            "INSERT INTO positions (id, hall, node, win, role, health, why, since, hardware, clock_offset, unconfirmed) \
+             VALUES ($1, $2, $3, $4, $5, 'unknown', NULL, $6, $7, NULL, $8) \
+             ON CONFLICT (id) DO UPDATE SET node = $3, win = $4, role = $5, \
+             hardware = COALESCE($7, positions.hardware), unconfirmed = $8 WHERE positions.hall = $2",
+            params![
+                entry.position,
+                event.hall,
+                event.node,
+                entry.window,
+                entry.role,
+                event.at,
+                entry.hardware,
+                entry.unconfirmed
+            ],
         )?;
     }
     changes.push(Change::Tree);

@@ -2,7 +2,7 @@
 //! quarantine. What a node may do is decided in `crate::nodes`; here is only who may ask.
 
 use axum::{Json, extract::State};
-use control_protocol::{HallId, NodeId, UtcMillis, channel::Order};
+use control_protocol::{Digest, HallId, NodeId, UtcMillis, channel::Order};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -11,11 +11,11 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     Centre,
     access::{Action, Denied, Person, Place, Scope, audit, may, may_somewhere},
-    nodes::pairing,
+    nodes::{Nodes, pairing},
     params,
     site::{
         extract::{Asked, Given, Named},
-        list::Page,
+        list::{Page, limit},
         problem::Problem,
     },
     store::{Filter, Row, Sql, StoreError},
@@ -28,11 +28,12 @@ pub(super) fn routes() -> OpenApiRouter<Centre> {
         .routes(routes!(revoke))
         .routes(routes!(lift_quarantine))
         .routes(routes!(commands, order))
+        .routes(routes!(dead_events))
 }
 
 /// A node.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-pub(crate) struct NodeRow {
+pub struct NodeRow {
     /// Its id.
     #[schema(value_type = String)]
     pub id: NodeId,
@@ -88,30 +89,42 @@ async fn list(
     may_somewhere(&person, Action::SeeNodes)?;
     let mut rows = centre
         .store
-        .read(move |sql| {
-            let scope = Scope::of(&person, Action::SeeNodes);
-            let mut filter = Filter::new();
-            filter.within("h.path", &scope).with("n.hall = ?", &asked.hall);
-            let (statement, params) = filter.statement(
-                "SELECT n.id, n.hall, h.name, n.version, n.enrolled_at, n.last_seen, n.quarantined, n.alarm, \
-                 (SELECT MAX(c.expires_at) FROM certificates c WHERE c.node = n.id AND c.revoked_at IS NULL) \
-                 FROM nodes n JOIN halls h ON h.id = n.hall",
-                "ORDER BY n.id",
-                1_000_000,
-            );
-            sql.query(&statement, &params)?.iter().map(read).collect::<Result<Vec<_>, StoreError>>()
-        })
+        .read(move |sql| node_rows(sql, &Scope::of(&person, Action::SeeNodes), &asked.hall))
         .await?;
-    for row in &mut rows {
-        if let Some(link) = centre.nodes.registry().of_node(&row.id) {
+    nodes_now(&mut rows, &centre.nodes);
+    Ok(Json(Page::whole(rows)))
+}
+
+/// The nodes within `scope`, as the database has them: none of them is connected.
+pub fn node_rows(
+    sql: &mut dyn Sql,
+    scope: &Scope,
+    hall: &Option<HallId>,
+) -> Result<Vec<NodeRow>, StoreError> {
+    let mut filter = Filter::new();
+    filter.within("h.path", scope).with("n.hall = ?", hall);
+    let (statement, params) = filter.statement(
+        "SELECT n.id, n.hall, h.name, n.version, n.enrolled_at, n.last_seen, n.quarantined, n.alarm, \
+         (SELECT MAX(c.expires_at) FROM certificates c WHERE c.node = n.id AND c.revoked_at IS NULL) \
+         FROM nodes n JOIN halls h ON h.id = n.hall",
+        "ORDER BY n.id",
+        1_000_000,
+    );
+    sql.query(&statement, &params)?.iter().map(read).collect()
+}
+
+/// Puts who is connected now over what the database has.
+pub fn nodes_now(rows: &mut [NodeRow], nodes: &Nodes) {
+    for row in rows {
+        if let Some(link) = nodes.registry().of_node(&row.id) {
             row.connected = true;
             row.connected_since = Some(link.since);
             row.outbox_depth = Some(link.outbox_depth());
             row.clock_offset_ms = Some(link.clock_offset_ms());
             row.version.clone_from(&link.version);
+            row.alarm = row.alarm.take().or_else(|| link.clock_alarm());
         }
     }
-    Ok(Json(Page::whole(rows)))
 }
 
 fn read(row: &Row) -> Result<NodeRow, StoreError> {
@@ -246,7 +259,11 @@ async fn commands(
             rows.iter().map(command).collect::<Result<Vec<_>, _>>().map_err(Problem::from)
         })
         .await?;
-    Ok(Json(Page::whole(rows)))
+    // Holds are no technician's business: why somebody keeps footage is for those who may see it.
+    let shown = rows
+        .into_iter()
+        .filter(|row| row.order["do"] != "hold_footage" && row.order["do"] != "release_footage");
+    Ok(Json(Page::whole(shown.collect())))
 }
 
 fn command(row: &Row) -> Result<CommandRow, StoreError> {
@@ -260,6 +277,87 @@ fn command(row: &Row) -> Result<CommandRow, StoreError> {
         done_at: row.get(5)?,
         ok: row.get(6)?,
         detail: row.get(7)?,
+    })
+}
+
+/// An event that is kept apart: it cannot be read, or contradicts what is on record.
+#[derive(Debug, Serialize, ToSchema)]
+struct DeadEventRow {
+    /// SHA-256 of its bytes.
+    digest: String,
+    /// Its place in the node's journal, where it has one: it counts as committed there.
+    epoch: Option<i64>,
+    /// Its number there.
+    seq: Option<i64>,
+    /// Why it is kept apart.
+    why: String,
+    /// When it came.
+    #[schema(value_type = String)]
+    received_at: UtcMillis,
+    /// How many bytes it has.
+    bytes: i64,
+    /// Its beginning as text, at most 2,000 characters, for those who may see what happens at windows.
+    text: Option<String>,
+}
+
+/// What of the events kept apart is asked for.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct DeadEventsAsked {
+    /// A page's `next`.
+    after: Option<String>,
+    /// The most rows.
+    limit: Option<usize>,
+}
+
+/// The events of a node that are kept apart, newest first. They block nothing and are in no figure.
+#[utoipa::path(get, path = "/nodes/{node}/dead-events", tag = "nodes",
+    params(("node" = String, Path, description = "node id"), DeadEventsAsked),
+    responses((status = 200, body = Page<DeadEventRow>), (status = 404, body = Problem)))]
+async fn dead_events(
+    State(centre): State<Centre>,
+    person: Person,
+    Named(node): Named<NodeId>,
+    Asked(asked): Asked<DeadEventsAsked>,
+) -> Result<Json<Page<DeadEventRow>>, Problem> {
+    let most = limit(asked.limit);
+    let rows = centre
+        .store
+        .read(move |sql| {
+            let place = place_of(sql, &node)?;
+            may(&person, Action::SeeNodes, &place)?;
+            let shown = may(&person, Action::SeeService, &place).is_ok();
+            let cursor = asked.after.as_deref().and_then(|after| {
+                let (at, digest) = after.split_once(':')?;
+                Some((at.parse::<i64>().ok()?, digest.parse::<Digest>().ok()?))
+            });
+            let (at, digest) = cursor.unwrap_or((i64::MAX, Digest::ZERO));
+            let rows = sql.query(
+                "SELECT digest, epoch, seq, why, received_at, bytes FROM dead_events WHERE node = $1 \
+                 AND (received_at < $2 OR (received_at = $2 AND digest > $3)) \
+                 ORDER BY received_at DESC, digest LIMIT $4",
+                params![node, at, digest, most as i64 + 1],
+            )?;
+            rows.iter()
+                .map(|row| Ok((row.get::<i64>(4)?, dead_event(row, shown)?)))
+                .collect::<Result<Vec<_>, StoreError>>()
+                .map_err(Problem::from)
+        })
+        .await?;
+    let page = Page::cut(rows, most, |(at, row)| format!("{at}:{}", row.digest));
+    Ok(Json(Page { items: page.items.into_iter().map(|(_, row)| row).collect(), next: page.next }))
+}
+
+fn dead_event(row: &Row, shown: bool) -> Result<DeadEventRow, StoreError> {
+    let bytes: Vec<u8> = row.get(5)?;
+    Ok(DeadEventRow {
+        digest: row.get::<Digest>(0)?.to_string(),
+        epoch: row.get(1)?,
+        seq: row.get(2)?,
+        why: row.get(3)?,
+        received_at: row.get(4)?,
+        bytes: i64::try_from(bytes.len()).unwrap_or(i64::MAX),
+        text: shown.then(|| String::from_utf8_lossy(&bytes).chars().take(2_000).collect()),
     })
 }
 
@@ -287,6 +385,11 @@ async fn order(
     Named(node): Named<NodeId>,
     Given(order): Given<Order>,
 ) -> Result<(StatusCode, Json<CommandTaken>), Problem> {
+    if matches!(order, Order::HoldFootage { .. } | Order::ReleaseFootage { .. }) {
+        return Err(Problem::unprocessable(
+            "footage is held and released by /halls/{hall}/recording-holds, by those who may",
+        ));
+    }
     let words = serde_json::to_string(&order).unwrap_or_default();
     may_change(&centre, person.clone(), node.clone(), (Action::OrderNode, "node.ordered", words)).await?;
     let expires_at = centre.clock.now().plus(COMMAND_STANDS_MS);

@@ -1,4 +1,4 @@
-//! `/areas` and `/halls`, with counts that roll up, and `/staff`.
+//! `/areas` and `/halls`, with counts that roll up.
 
 use std::collections::HashMap;
 
@@ -8,16 +8,16 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::cameras::{CamerasAsked, camera_rows, refresh};
+use super::cameras::{CameraRow, CamerasAsked, camera_rows, cameras_now};
 use crate::{
     Centre,
     access::{Action, Person, Scope, may_somewhere},
     site::{extract::Asked, list::Page, problem::Problem},
-    store::{Filter, Row, Sql, StoreError},
+    store::{Filter, Sql, StoreError},
 };
 
 pub(super) fn routes() -> OpenApiRouter<Centre> {
-    OpenApiRouter::new().routes(routes!(areas)).routes(routes!(halls)).routes(routes!(staff))
+    OpenApiRouter::new().routes(routes!(areas)).routes(routes!(halls))
 }
 
 /// What is below a place.
@@ -86,13 +86,18 @@ pub(crate) struct HallNode {
     pub alarm: Option<String>,
 }
 
-struct Found {
-    areas: Vec<(AreaRow, String)>,
-    halls: Vec<(HallRow, String)>,
+/// What of the tree a person sees; each row with its path.
+pub(crate) struct Found {
+    /// Areas, parents before children.
+    pub areas: Vec<(AreaRow, String)>,
+    /// Halls, by path.
+    pub halls: Vec<(HallRow, String)>,
+    /// Their cameras, as they are now.
+    pub cameras: Vec<CameraRow>,
 }
 
 /// What of the tree a person sees, with counts.
-async fn find(centre: &Centre, person: Person) -> Result<Found, Problem> {
+pub(crate) async fn find(centre: &Centre, person: Person) -> Result<Found, Problem> {
     may_somewhere(&person, Action::SeeTree)?;
     let (areas, mut halls, mut cameras) = centre
         .store
@@ -104,7 +109,7 @@ async fn find(centre: &Centre, person: Person) -> Result<Found, Problem> {
             Ok::<_, StoreError>((areas, halls, cameras))
         })
         .await?;
-    refresh(&mut cameras, &centre.nodes);
+    cameras_now(&mut cameras, &centre.nodes);
     let mut of_hall: HashMap<String, Counts> = HashMap::new();
     for camera in &cameras {
         let counts = of_hall.entry(camera.hall.clone()).or_default();
@@ -120,7 +125,14 @@ async fn find(centre: &Centre, person: Person) -> Result<Found, Problem> {
             hall.counts.add(counts);
         }
         if let (Some(node), Ok(id)) = (&mut hall.node, hall.id.parse::<HallId>()) {
-            node.connected = centre.nodes.registry().of_hall(&id).is_some();
+            let link = centre.nodes.registry().of_hall(&id);
+            node.connected = link.is_some();
+            if node.alarm.is_none()
+                && let Some(alarm) = link.and_then(|link| link.clock_alarm())
+            {
+                node.alarm = Some(alarm);
+                hall.counts.alarms += 1;
+            }
         }
     }
     let areas = areas
@@ -132,7 +144,7 @@ async fn find(centre: &Centre, person: Person) -> Result<Found, Problem> {
             (area, path)
         })
         .collect();
-    Ok(Found { areas, halls })
+    Ok(Found { areas, halls, cameras })
 }
 
 /// The areas within the scope, and the area of a hall that is itself a scope, so that every hall has one. Parents come
@@ -229,51 +241,4 @@ async fn halls(
     let halls =
         found.halls.into_iter().filter(|(_, path)| below.as_ref().is_none_or(|below| path.contains(below)));
     Ok(Json(Page::whole(halls.map(|(hall, _)| hall).collect())))
-}
-
-/// A clerk.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub(crate) struct StaffRow {
-    /// Their hall.
-    pub hall: String,
-    /// Their number at keypads and terminals.
-    pub number: String,
-    /// Their name.
-    pub name: String,
-}
-
-/// What staff is asked for.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-struct StaffAsked {
-    /// Of this hall.
-    #[param(value_type = Option<String>)]
-    hall: Option<HallId>,
-}
-
-/// Clerks, by hall and number.
-#[utoipa::path(get, path = "/staff", tag = "areas", params(StaffAsked),
-    responses((status = 200, body = Page<StaffRow>), (status = 401, body = Problem)))]
-async fn staff(
-    State(centre): State<Centre>,
-    person: Person,
-    Asked(asked): Asked<StaffAsked>,
-) -> Result<Json<Page<StaffRow>>, Problem> {
-    may_somewhere(&person, Action::SeePunches)?;
-    let rows = centre
-        .store
-        .read(move |sql| {
-            let scope = Scope::of(&person, Action::SeePunches);
-            let mut filter = Filter::new();
-            filter.within("h.path", &scope).with("s.hall = ?", &asked.hall);
-            let (statement, params) = filter.statement(
-                "SELECT s.hall, s.number, s.name FROM staff s JOIN halls h ON h.id = s.hall",
-                "ORDER BY s.hall, s.number",
-                1_000_000,
-            );
-            let read = |row: &Row| Ok(StaffRow { hall: row.get(0)?, number: row.get(1)?, name: row.get(2)? });
-            sql.query(&statement, &params)?.iter().map(read).collect::<Result<Vec<_>, StoreError>>()
-        })
-        .await?;
-    Ok(Json(Page::whole(rows)))
 }

@@ -25,11 +25,11 @@ pub enum BadTree {
     Store(#[from] StoreError),
 }
 
-fn rule<T>(text: impl Into<String>) -> Result<T, BadTree> {
+pub(super) fn rule<T>(text: impl Into<String>) -> Result<T, BadTree> {
     Err(BadTree::Rule(text.into()))
 }
 
-fn check_name(name: &str) -> Result<(), BadTree> {
+pub(super) fn check_name(name: &str) -> Result<(), BadTree> {
     let length = name.chars().count();
     if (1..=100).contains(&length) && name.trim() == name && !name.chars().any(char::is_control) {
         Ok(())
@@ -38,8 +38,14 @@ fn check_name(name: &str) -> Result<(), BadTree> {
     }
 }
 
-fn path_of(sql: &mut dyn Sql, table: &str, id: &str) -> Result<Option<String>, StoreError> {
+pub(super) fn path_of(sql: &mut dyn Sql, table: &str, id: &str) -> Result<Option<String>, StoreError> {
     let row = sql.query_one(&format!("SELECT path FROM {table} WHERE id = $1"), params![id])?;
+    row.map(|row| row.get(0)).transpose()
+}
+
+/// The name of a hall, if there is such a hall.
+pub fn hall_name(sql: &mut dyn Sql, hall: &HallId) -> Result<Option<String>, StoreError> {
+    let row = sql.query_one("SELECT name FROM halls WHERE id = $1", params![hall])?;
     row.map(|row| row.get(0)).transpose()
 }
 
@@ -160,23 +166,6 @@ pub fn put_window(
     Ok(id)
 }
 
-/// Adds a clerk or changes their name.
-pub fn put_staff(tx: &mut Tx<'_>, hall: &HallId, number: &str, name: &str) -> Result<(), BadTree> {
-    check_name(name)?;
-    if number.is_empty() || number.len() > 24 || !number.bytes().all(|b| b.is_ascii_alphanumeric()) {
-        return rule(format!("`{number}` is not a staff number: it has 1 to 24 digits or letters"));
-    }
-    if path_of(tx, "halls", hall.as_str())?.is_none() {
-        return Err(BadTree::Missing(format!("hall {hall} is not there: add it first")));
-    }
-    tx.execute(
-        "INSERT INTO staff (hall, number, name) VALUES ($1, $2, $3) ON CONFLICT (hall, number) DO UPDATE SET name = $3",
-        params![hall, number, name],
-    )?;
-    tx.changes.push(Change::Hall(hall.clone()));
-    Ok(())
-}
-
 /// Takes an area away; it must be empty and nobody's scope.
 pub fn delete_area(tx: &mut Tx<'_>, id: &AreaId) -> Result<(), BadTree> {
     let used = tx.query_one(
@@ -236,11 +225,9 @@ pub fn delete_window(tx: &mut Tx<'_>, id: &WindowId) -> Result<(), BadTree> {
     Ok(())
 }
 
-/// Takes a clerk away.
-pub fn delete_staff(tx: &mut Tx<'_>, hall: &HallId, number: &str) -> Result<(), BadTree> {
-    if tx.execute("DELETE FROM staff WHERE hall = $1 AND number = $2", params![hall, number])? == 0 {
-        return Err(BadTree::Missing(format!("there is no clerk {number} in {hall}")));
-    }
-    tx.changes.push(Change::Hall(hall.clone()));
-    Ok(())
+/// The windows of a hall, by number: id, number, name.
+pub fn windows_of(sql: &mut dyn Sql, hall: &HallId) -> Result<Vec<(WindowId, u32, String)>, StoreError> {
+    let rows =
+        sql.query("SELECT id, number, name FROM windows WHERE hall = $1 ORDER BY number", params![hall])?;
+    rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).collect()
 }

@@ -1,140 +1,99 @@
-//! Punches of the attendance terminals. Owns the table `punches`; a punch is one however often its terminal reports
-//! it. Shifts and sheets are not here yet.
+//! Attendance (考勤): punches as the terminals made them, what was asked of whom, what was approved, and what each day comes to.
+//! The rules are pure ([`shift`], [`calendar`], [`roster`], [`terminal_clock`], [`requests`], [`day`]); a punch on record is never
+//! changed, and nobody is absent before every terminal of the hall has been read past the shift.
+//!
+//! Owns the tables `punches`, `punch_logs`, `terminal_clocks`, `sign_ins`, `shifts`, `rosters`, `attendance_requests` and
+//! `calendars`. Never decides who may see whom, and keeps nothing of a fingerprint.
 
-use axum::{Json, extract::State};
-use control_protocol::{HallId, Happening, StoredEvent, UtcMillis};
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::{router::OpenApiRouter, routes};
+mod book;
+pub mod calendar;
+pub mod calendar_key;
+pub mod calendars;
+mod day;
+mod day_routes;
+mod duty;
+mod projection;
+mod punches;
+mod request_routes;
+mod requests;
+mod roster;
+mod roster_routes;
+mod sheet;
+mod shift;
+mod shift_routes;
+mod terminal_clock;
+#[cfg(test)]
+mod tests;
+
+use jiff::{civil::Date, tz::TimeZone};
+use serde::Serialize;
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     Centre,
-    access::{Action, Person, Scope, may_somewhere},
-    params,
-    site::{
-        extract::Asked,
-        list::{Page, limit, split_cursor},
-        problem::Problem,
-    },
-    store::{Change, Filter, Row, Sql, StoreError},
+    access::{Person, audit},
+    site::problem::Problem,
+    store::{StoreError, Tx},
 };
 
-/// Takes what concerns attendance from an event.
-pub fn project(sql: &mut dyn Sql, stored: &StoredEvent, _: &mut Vec<Change>) -> Result<(), StoreError> {
-    let event = &stored.event;
-    let Happening::PunchRecorded { employee, punched_at, verify, state, live } = &event.happening else {
-        return Ok(());
-    };
-    // A punch whose terminal is not named stands under its node, so that it is still one punch.
-    let terminal = event.device.as_deref().unwrap_or(event.node.as_str());
-    sql.execute(
-        "INSERT INTO punches (terminal, employee, punched_at, hall, verify, state, live) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
-        params![terminal, employee, punched_at, event.hall, verify, state, live],
-    )?;
-    Ok(())
-}
+pub use projection::project;
+pub use roster::{Pattern, RosterDay};
+pub use roster_routes::{put_roster, put_roster_day};
+pub use shift::{Period, Shift};
+pub use shift_routes::put_shift;
 
 /// This room's routes.
 pub fn routes() -> OpenApiRouter<Centre> {
-    OpenApiRouter::new().routes(routes!(list))
+    OpenApiRouter::new()
+        .merge(punches::routes())
+        .merge(day_routes::routes())
+        .merge(sheet::routes())
+        .merge(duty::routes())
+        .merge(shift_routes::routes())
+        .merge(roster_routes::routes())
+        .merge(request_routes::routes())
+        .merge(calendars::routes())
 }
 
-/// A punch.
-#[derive(Debug, Clone, Serialize, ToSchema)]
-pub struct PunchRow {
-    /// Its hall.
-    pub hall: String,
-    /// The terminal's position.
-    pub device: String,
-    /// The employee's number at the terminal.
-    pub employee: String,
-    /// Their name, where the staff list has it.
-    pub name: Option<String>,
-    /// When the finger was on the terminal.
-    #[schema(value_type = String)]
-    pub punched_at: UtcMillis,
-    /// How the terminal recognised them, its own code.
-    pub verify: u8,
-    /// In, out, …: the terminal's own code.
-    pub state: u8,
-    /// Whether a live event brought it first, rather than the terminal's log.
-    pub live: bool,
+/// The time that every hall keeps: China has one, UTC+8, without summer time.
+pub(crate) fn zone() -> TimeZone {
+    TimeZone::fixed(jiff::tz::offset(8))
 }
 
-/// What punches are asked for.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-struct PunchesAsked {
-    /// Of this hall.
-    #[param(value_type = Option<String>)]
-    hall: Option<HallId>,
-    /// Of this employee.
-    employee: Option<String>,
-    /// At or after this time.
-    #[param(value_type = Option<String>)]
-    from: Option<UtcMillis>,
-    /// Before this time.
-    #[param(value_type = Option<String>)]
-    to: Option<UtcMillis>,
-    /// A page's `next`.
-    after: Option<String>,
-    /// The most rows.
-    limit: Option<usize>,
+/// A date as the database has it.
+fn date_of(text: &str) -> Result<Date, StoreError> {
+    text.parse().map_err(|error| StoreError::Read(format!("date `{text}`: {error}")))
 }
 
-/// A punch's place among those of the same time.
-const KEY: &str = "(p.terminal || ' ' || p.employee)";
+fn from_json<T: serde::de::DeserializeOwned>(what: &str, text: &str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|error| StoreError::Read(format!("{what}: {error}")))
+}
 
-/// Punches, newest first.
-#[utoipa::path(get, path = "/punches", tag = "attendance", params(PunchesAsked),
-    responses((status = 200, body = Page<PunchRow>), (status = 403, body = Problem)))]
-async fn list(
-    State(centre): State<Centre>,
+fn to_json(value: &impl Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| StoreError::Read(error.to_string()))
+}
+
+/// Runs a change in one transaction with its audit row.
+async fn change<T, F>(
+    centre: &Centre,
     person: Person,
-    Asked(asked): Asked<PunchesAsked>,
-) -> Result<Json<Page<PunchRow>>, Problem> {
-    may_somewhere(&person, Action::SeePunches)?;
-    let most = limit(asked.limit);
-    let rows = centre
+    action: &'static str,
+    object: String,
+    detail: &impl Serialize,
+    work: F,
+) -> Result<T, Problem>
+where
+    T: Send + 'static,
+    F: FnOnce(&mut Tx<'_>, &Person) -> Result<T, Problem> + Send + 'static,
+{
+    let detail = to_json(detail)?;
+    let now = centre.clock.now();
+    centre
         .store
-        .read(move |sql| {
-            let scope = Scope::of(&person, Action::SeePunches);
-            let cursor = asked.after.as_deref().and_then(split_cursor);
-            let mut filter = Filter::new();
-            filter
-                .within("h.path", &scope)
-                .with("p.hall = ?", &asked.hall)
-                .with("p.employee = ?", &asked.employee)
-                .with("p.punched_at >= ?", &asked.from)
-                .with("p.punched_at < ?", &asked.to);
-            if let Some((at, id)) = &cursor {
-                filter.after("p.punched_at", at, KEY, id);
-            }
-            let order = format!("ORDER BY p.punched_at DESC, {KEY} DESC");
-            let (statement, params) = filter.statement(
-                "SELECT p.hall, p.terminal, p.employee, s.name, p.punched_at, p.verify, p.state, p.live \
-                 FROM punches p JOIN halls h ON h.id = p.hall \
-                 LEFT JOIN staff s ON s.hall = p.hall AND s.number = p.employee",
-                &order,
-                most + 1,
-            );
-            sql.query(&statement, &params)?.iter().map(read).collect::<Result<Vec<_>, StoreError>>()
+        .write(action, move |tx| {
+            let done = work(tx, &person)?;
+            audit::audit(tx, &person, action, &object, &detail, now)?;
+            Ok(done)
         })
-        .await?;
-    let cursor = |row: &PunchRow| format!("{}:{} {}", row.punched_at.0, row.device, row.employee);
-    Ok(Json(Page::cut(rows, most, cursor)))
-}
-
-fn read(row: &Row) -> Result<PunchRow, StoreError> {
-    Ok(PunchRow {
-        hall: row.get(0)?,
-        device: row.get(1)?,
-        employee: row.get(2)?,
-        name: row.get(3)?,
-        punched_at: row.get(4)?,
-        verify: row.get(5)?,
-        state: row.get(6)?,
-        live: row.get(7)?,
-    })
+        .await
 }

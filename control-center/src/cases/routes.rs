@@ -1,7 +1,7 @@
 //! `/cases` and `/cases/{case_id}`.
 
 use axum::{Json, extract::State};
-use control_protocol::{CaseId, HallId, UtcMillis, WindowId};
+use control_protocol::{AreaId, CaseId, Event, HallId, UtcMillis, WindowId};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
@@ -9,18 +9,17 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     Centre,
-    access::{Action, Denied, Person, Place, Scope, may, may_somewhere},
+    access::{Action, Denied, Person, Place, Scope, may, may_somewhere, personal::Shown},
     params,
     site::{
         extract::{Asked, Named},
         list::{Page, limit, split_cursor},
         problem::Problem,
     },
-    store::{Filter, Row, StoreError},
+    store::{Filter, Row, Sql, StoreError, Tx},
 };
 
-/// This room's routes.
-pub fn routes() -> OpenApiRouter<Centre> {
+pub(super) fn routes() -> OpenApiRouter<Centre> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(one))
 }
 
@@ -74,14 +73,17 @@ pub(crate) struct CaseFile {
     /// The case.
     #[serde(flatten)]
     pub case: CaseRow,
-    /// Its events as they were journalled, in the order they happened.
+    /// Its events as they were journalled, in the order they happened; citizens' mobile and identity numbers are masked.
     #[schema(value_type = Vec<Object>)]
     pub events: Vec<Box<RawValue>>,
 }
 
-const SELECT: &str = "SELECT c.case_id, c.state, c.opened_at, c.closed_at, c.hall, c.win, c.ticket, c.clerk, p.name, \
-     c.grade, c.official_no, c.business, c.called_at, c.started_at, c.ended_at, c.ended_by, c.accurate \
-     FROM cases c JOIN halls h ON h.id = c.hall LEFT JOIN staff p ON p.hall = c.hall AND p.number = c.clerk";
+const COLUMNS: &str = "c.case_id, c.state, c.opened_at, c.closed_at, c.hall, c.win, c.ticket, c.clerk, p.name, c.grade, \
+     c.official_no, c.business, c.called_at, c.started_at, c.ended_at, c.ended_by, c.accurate";
+/// Cases come first whatever an engine believes of their number: from the halls outward a list would sort every case there
+/// is.
+const TABLES: &str = "cases c CROSS JOIN halls h \
+     LEFT JOIN staff p ON p.hall = c.hall AND p.number = c.clerk";
 
 fn read(row: &Row) -> Result<CaseRow, StoreError> {
     Ok(CaseRow {
@@ -106,92 +108,238 @@ fn read(row: &Row) -> Result<CaseRow, StoreError> {
 }
 
 /// What cases are asked for.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct CasesAsked {
+pub(super) struct CasesAsked {
+    /// In this area or below it.
+    #[param(value_type = Option<String>, example = "450100")]
+    area: Option<AreaId>,
     /// Of this hall.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, example = "450103-01")]
     hall: Option<HallId>,
     /// At this window.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, example = "450103-01-W07")]
     window: Option<WindowId>,
+    /// This case.
+    case_id: Option<String>,
+    /// With this official number.
+    #[param(example = "4501032026112200042")]
+    official_no: Option<String>,
     /// In this state.
+    #[param(example = "closed")]
     state: Option<String>,
     /// With this ticket.
+    #[param(example = "A012")]
     ticket: Option<String>,
+    /// Called by the clerk with this number.
+    #[param(example = "1007")]
+    clerk: Option<String>,
+    /// Rated so, 1 to 5; `bad` means 1 and 2, `none` that nobody rated.
+    #[param(example = "bad")]
+    grade: Option<String>,
+    /// Served for at least so many seconds (service started to ended).
+    #[param(example = 1800)]
+    served_from: Option<u32>,
+    /// Served for less than so many seconds.
+    #[param(example = 60)]
+    served_to: Option<u32>,
     /// Opened at or after this time.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, example = "2026-11-22T00:00:00Z")]
     from: Option<UtcMillis>,
     /// Opened before this time.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, example = "2026-11-23T00:00:00Z")]
     to: Option<UtcMillis>,
+    /// `-opened` (newest first, as without it), `opened` (oldest first), or, of one hall and at most 31 days, `-served`
+    /// (longest served first) or `served`.
+    #[param(example = "-opened")]
+    sort: Option<String>,
     /// A page's `next`.
     after: Option<String>,
     /// The most rows.
     limit: Option<usize>,
 }
 
-/// Cases, newest first.
+/// The longest range of a list sorted by how long people were served, which no index serves.
+const SORTED_MS: i64 = 31 * 86_400_000;
+const SERVED: &str = "COALESCE(c.ended_at - c.started_at, -1)";
+
+/// In which order cases are listed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Order {
+    /// The value that rows are ordered by.
+    key: &'static str,
+    descending: bool,
+}
+
+impl CasesAsked {
+    /// The order asked for, or why it cannot be had.
+    pub(super) fn order(&self) -> Result<Order, Problem> {
+        let (name, descending) = match self.sort.as_deref() {
+            None => ("opened", true),
+            Some(sort) => sort.strip_prefix('-').map_or((sort, false), |name| (name, true)),
+        };
+        match name {
+            "opened" => Ok(Order { key: "c.opened_at", descending }),
+            "served" => {
+                let short = self.from.zip(self.to).is_some_and(|(from, to)| to.0 - from.0 <= SORTED_MS);
+                if !short || (self.hall.is_none() && self.window.is_none()) {
+                    return Err(Problem::unprocessable(
+                        "sort: by time served only the cases of one hall within 31 days: give hall, from and to",
+                    ));
+                }
+                Ok(Order { key: SERVED, descending })
+            }
+            _ => Err(Problem::unprocessable("sort: opened, -opened, served or -served")),
+        }
+    }
+
+    /// At most `most` rows that `scope` may see, behind `after`; with each its place in the order.
+    pub(super) fn rows(
+        &self,
+        sql: &mut dyn Sql,
+        scope: &Scope,
+        order: Order,
+        after: Option<&(i64, String)>,
+        most: usize,
+    ) -> Result<Vec<(CaseRow, i64)>, StoreError> {
+        let area = self.area.as_ref().map(|area| format!("%/{area}/%"));
+        let grade = self.grade.as_deref().and_then(|grade| grade.parse::<u8>().ok());
+        let served_from = self.served_from.map(|seconds| i64::from(seconds) * 1000);
+        let served_to = self.served_to.map(|seconds| i64::from(seconds) * 1000);
+        let mut filter = Filter::new();
+        filter
+            .always("h.id = c.hall")
+            .within("h.path", scope)
+            .with("h.path LIKE ?", &area)
+            .with("c.hall = ?", &self.hall)
+            .with("c.win = ?", &self.window)
+            .with("c.case_id = ?", &self.case_id)
+            .with("c.official_no = ?", &self.official_no)
+            .with("c.state = ?", &self.state)
+            .with("c.ticket = ?", &self.ticket)
+            .with("c.clerk = ?", &self.clerk)
+            .with("c.grade = ?", &grade)
+            .with("c.ended_at - c.started_at >= ?", &served_from)
+            .with("c.ended_at - c.started_at < ?", &served_to)
+            .with("c.opened_at >= ?", &self.from)
+            .with("c.opened_at < ?", &self.to);
+        // Said in the words of the partial indexes (`cases_found`), without which they are not used.
+        if self.grade.as_deref() == Some("bad") || grade.is_some_and(|grade| grade <= 2) {
+            filter.always("c.grade <= 2");
+        }
+        if self.grade.as_deref() == Some("none") {
+            filter.always("c.grade IS NULL");
+        }
+        if served_from.is_some_and(|from| from >= 1_800_000) {
+            filter.always("c.ended_at - c.started_at >= 1800000");
+        }
+        if served_to.is_some_and(|to| to <= 60_000) {
+            filter.always("c.ended_at - c.started_at < 60000");
+        }
+        if let Some((at, id)) = after {
+            filter.behind(order.key, at, "c.case_id", id, order.descending);
+        }
+        let direction = if order.descending { "DESC" } else { "ASC" };
+        let tail = format!("ORDER BY {} {direction}, c.case_id {direction}", order.key);
+        let select = format!("SELECT {COLUMNS}, {} FROM {TABLES}", order.key);
+        let (statement, params) = filter.statement(&select, &tail, most);
+        sql.query(&statement, &params)?.iter().map(|row| Ok((read(row)?, row.get(17)?))).collect()
+    }
+}
+
+/// Cases, newest first unless asked otherwise, by whatever is known of them.
 #[utoipa::path(get, path = "/cases", tag = "cases", params(CasesAsked),
-    responses((status = 200, body = Page<CaseRow>), (status = 403, body = Problem)))]
+    responses((status = 200, body = Page<CaseRow>), (status = 403, body = Problem), (status = 422, body = Problem)))]
 async fn list(
     State(centre): State<Centre>,
     person: Person,
     Asked(asked): Asked<CasesAsked>,
 ) -> Result<Json<Page<CaseRow>>, Problem> {
     may_somewhere(&person, Action::SeeService)?;
-    let most = limit(asked.limit);
+    let (most, order) = (limit(asked.limit), asked.order()?);
     let rows = centre
         .store
         .read(move |sql| {
             let scope = Scope::of(&person, Action::SeeService);
             let cursor = asked.after.as_deref().and_then(split_cursor);
-            let mut filter = Filter::new();
-            filter
-                .within("h.path", &scope)
-                .with("c.hall = ?", &asked.hall)
-                .with("c.win = ?", &asked.window)
-                .with("c.state = ?", &asked.state)
-                .with("c.ticket = ?", &asked.ticket)
-                .with("c.opened_at >= ?", &asked.from)
-                .with("c.opened_at < ?", &asked.to);
-            if let Some((at, id)) = &cursor {
-                filter.after("c.opened_at", at, "c.case_id", id);
-            }
-            let (sql_text, params) =
-                filter.statement(SELECT, "ORDER BY c.opened_at DESC, c.case_id DESC", most + 1);
-            sql.query(&sql_text, &params)?.iter().map(read).collect::<Result<Vec<_>, StoreError>>()
+            asked.rows(sql, &scope, order, cursor.as_ref(), most + 1)
         })
         .await?;
-    Ok(Json(Page::cut(rows, most, |row| format!("{}:{}", row.opened_at.0, row.case_id))))
+    let page = Page::cut(rows, most, |(row, key)| format!("{key}:{}", row.case_id));
+    Ok(Json(Page { items: page.items.into_iter().map(|(row, _)| row).collect(), next: page.next }))
+}
+
+/// How a case is asked for.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct CaseAsked {
+    /// Why citizens' mobile and identity numbers are to be shown in full; without it they are masked.
+    unmask: Option<String>,
 }
 
 /// One case with everything that happened in it.
 #[utoipa::path(get, path = "/cases/{case_id}", tag = "cases",
-    params(("case_id" = String, Path, description = "case ID")),
-    responses((status = 200, body = CaseFile), (status = 404, body = Problem)))]
+    params(("case_id" = String, Path, description = "case ID"), CaseAsked),
+    responses((status = 200, body = CaseFile), (status = 403, body = Problem), (status = 404, body = Problem)))]
 async fn one(
     State(centre): State<Centre>,
     person: Person,
     Named(case): Named<CaseId>,
+    Asked(asked): Asked<CaseAsked>,
 ) -> Result<Json<CaseFile>, Problem> {
+    let mut shown = Shown::Masked;
+    if let Some(reason) = asked.unmask {
+        let (person, now) = (person.clone(), centre.clock.now());
+        let work = move |tx: &mut Tx<'_>| {
+            let found = row(tx, case)?.ok_or(Denied::Outside)?;
+            let place = place(tx, &found)?;
+            may(&person, Action::SeeService, &place)?;
+            Shown::one(tx, (&person, &place), &reason, &case.to_string(), now)
+        };
+        shown = centre.store.write("personal data shown", work).await?;
+    }
     let file = centre
         .store
         .read(move |sql| {
-            let row = sql.query_one(&format!("{SELECT} WHERE c.case_id = $1"), params![case])?;
-            let case_row = read(&row.ok_or(Denied::Outside)?)?;
-            let hall: HallId = case_row.hall.parse().map_err(|_| Denied::Outside)?;
-            let place = Place::of_hall(sql, &hall)?.ok_or(Denied::Outside)?;
+            let case_row = row(sql, case)?.ok_or(Denied::Outside)?;
+            let place = place(sql, &case_row)?;
             may(&person, Action::SeeService, &place)?;
             let events = sql.query(
                 "SELECT bytes FROM events WHERE case_id = $1 AND projected = 1 ORDER BY at, n",
                 params![case],
             )?;
-            let events = events.iter().map(|row| raw(row, 0)).collect::<Result<Vec<_>, StoreError>>()?;
+            let events = events
+                .iter()
+                .map(|row| Ok(shown.event(raw(row, 0)?)))
+                .collect::<Result<Vec<_>, StoreError>>()?;
             Ok::<_, Problem>(CaseFile { case: case_row, events })
         })
         .await?;
     Ok(Json(file))
+}
+
+/// Where a case was.
+fn place(sql: &mut dyn Sql, case: &CaseRow) -> Result<Place, Problem> {
+    let hall: HallId = case.hall.parse().map_err(|_| Denied::Outside)?;
+    Ok(Place::of_hall(sql, &hall)?.ok_or(Denied::Outside)?)
+}
+
+/// The case's row, if there is such a case. The caller checks who may see it.
+pub(crate) fn row(sql: &mut dyn Sql, case: CaseId) -> Result<Option<CaseRow>, StoreError> {
+    let statement = format!("SELECT {COLUMNS} FROM {TABLES} WHERE h.id = c.hall AND c.case_id = $1");
+    sql.query_one(&statement, params![case])?.as_ref().map(read).transpose()
+}
+
+/// A case's events in the order they happened.
+pub(crate) fn events(sql: &mut dyn Sql, case: CaseId) -> Result<Vec<Event>, StoreError> {
+    let statement = "SELECT bytes FROM events WHERE case_id = $1 AND projected = 1 ORDER BY at, n";
+    sql.query(statement, params![case])?.iter().map(|row| event(row, 0)).collect()
+}
+
+/// A stored event, read.
+pub(crate) fn event(row: &Row, column: usize) -> Result<Event, StoreError> {
+    let bytes: Vec<u8> = row.get(column)?;
+    serde_json::from_slice(&bytes).map_err(|error| StoreError::Read(error.to_string()))
 }
 
 /// The stored bytes of an event as JSON, unchanged.

@@ -1,8 +1,10 @@
 //! Ratings: every press on an evaluator, asked for or not, and every invitation nobody answered. Owns the table
 //! `ratings`; invents no grade.
 
+mod export;
+
 use axum::{Json, extract::State};
-use control_protocol::{HallId, Happening, StoredEvent, UtcMillis, WindowId};
+use control_protocol::{AreaId, HallId, Happening, StoredEvent, UtcMillis, WindowId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -56,7 +58,7 @@ pub fn project(sql: &mut dyn Sql, stored: &StoredEvent, _: &mut Vec<Change>) -> 
 
 /// This room's routes.
 pub fn routes() -> OpenApiRouter<Centre> {
-    OpenApiRouter::new().routes(routes!(list))
+    OpenApiRouter::new().routes(routes!(list)).merge(export::routes())
 }
 
 /// A press, or an invitation nobody answered.
@@ -85,28 +87,128 @@ pub struct RatingRow {
     pub why: Option<String>,
 }
 
+/// Grades from here down are 差评; 3 (基本满意) is the worst that is none.
+pub const BAD_GRADE: u8 = 2;
+
+/// A rating of 不满意 or 非常不满意.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BadRating {
+    /// When.
+    pub at: UtcMillis,
+    /// Its hall.
+    pub hall: String,
+    /// Its window.
+    pub window: Option<String>,
+    /// The case rated.
+    pub case_id: Option<String>,
+    /// 1 or 2.
+    pub grade: u8,
+}
+
+/// The bad ratings within `scope` given at or after `from`, newest first, at most `most`.
+///
+/// # Errors
+/// The store's.
+pub fn bad_since(
+    sql: &mut dyn Sql,
+    scope: &Scope,
+    from: UtcMillis,
+    most: usize,
+) -> Result<Vec<BadRating>, StoreError> {
+    let mut filter = Filter::new();
+    filter.within("h.path", scope).one("r.at >= ?", &from);
+    let (statement, params) = filter.statement(
+        "SELECT r.at, r.hall, r.win, r.case_id, r.grade FROM halls h \
+         JOIN ratings r ON r.hall = h.id AND r.outcome = 'given' AND r.grade <= 2",
+        "ORDER BY r.at DESC",
+        most,
+    );
+    let rows = sql.query(&statement, &params)?;
+    rows.iter()
+        .map(|row| {
+            Ok(BadRating {
+                at: row.get(0)?,
+                hall: row.get(1)?,
+                window: row.get(2)?,
+                case_id: row.get(3)?,
+                grade: row.get(4)?,
+            })
+        })
+        .collect()
+}
+
 /// What ratings are asked for.
-#[derive(Debug, Deserialize, IntoParams)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct RatingsAsked {
+pub(crate) struct RatingsAsked {
+    /// In this area or below it.
+    #[param(value_type = Option<String>, example = "450100")]
+    area: Option<AreaId>,
     /// Of this hall.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, example = "450103-01")]
     hall: Option<HallId>,
     /// At this window.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, example = "450103-01-W07")]
     window: Option<WindowId>,
     /// `given timed_out unsolicited`.
+    #[param(example = "given")]
     outcome: Option<String>,
+    /// 1 to 5; `bad` means 1 and 2, given by whom they were asked of.
+    #[param(example = "bad")]
+    grade: Option<String>,
     /// At or after this time.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, example = "2026-11-22T00:00:00Z")]
     from: Option<UtcMillis>,
     /// Before this time.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, example = "2026-11-23T00:00:00Z")]
     to: Option<UtcMillis>,
     /// A page's `next`.
     after: Option<String>,
     /// The most rows.
     limit: Option<usize>,
+}
+
+impl RatingsAsked {
+    /// At most `most` rows that `scope` may see, newest first, behind `after`; with each its place in the order.
+    pub(crate) fn rows(
+        &self,
+        sql: &mut dyn Sql,
+        scope: &Scope,
+        after: Option<&(i64, String)>,
+        most: usize,
+    ) -> Result<Vec<(RatingRow, String)>, StoreError> {
+        let area = self.area.as_ref().map(|area| format!("%/{area}/%"));
+        let grade = self.grade.as_deref().and_then(|grade| grade.parse::<u8>().ok());
+        let mut filter = Filter::new();
+        filter
+            .always("h.id = r.hall")
+            .within("h.path", scope)
+            .with("h.path LIKE ?", &area)
+            .with("r.hall = ?", &self.hall)
+            .with("r.win = ?", &self.window)
+            .with("r.outcome = ?", &self.outcome)
+            .with("r.grade = ?", &grade)
+            .with("r.at >= ?", &self.from)
+            .with("r.at < ?", &self.to);
+        // Said in the words of the partial indexes, without which they are not used.
+        if self.grade.as_deref() == Some("bad") {
+            filter.always("r.outcome = 'given' AND r.grade <= 2");
+        }
+        if self.outcome.as_deref() == Some("unsolicited") {
+            filter.always("r.outcome = 'unsolicited'");
+        }
+        if let Some((at, id)) = after {
+            filter.behind("r.at", at, KEY, id, true);
+        }
+        // Ratings come first, as in the list of cases.
+        let select = format!(
+            "SELECT r.at, r.hall, r.win, r.device, r.case_id, r.ticket, r.outcome, r.grade, r.raw, r.why, {KEY} \
+             FROM ratings r CROSS JOIN halls h"
+        );
+        let order = format!("ORDER BY r.at DESC, {KEY} DESC");
+        let (statement, params) = filter.statement(&select, &order, most);
+        sql.query(&statement, &params)?.iter().map(read).collect()
+    }
 }
 
 /// Ratings, newest first.
@@ -124,24 +226,7 @@ async fn list(
         .read(move |sql| {
             let scope = Scope::of(&person, Action::SeeService);
             let cursor = asked.after.as_deref().and_then(split_cursor);
-            let mut filter = Filter::new();
-            filter
-                .within("h.path", &scope)
-                .with("r.hall = ?", &asked.hall)
-                .with("r.win = ?", &asked.window)
-                .with("r.outcome = ?", &asked.outcome)
-                .with("r.at >= ?", &asked.from)
-                .with("r.at < ?", &asked.to);
-            if let Some((at, id)) = &cursor {
-                filter.after("r.at", at, KEY, id);
-            }
-            let select = format!(
-                "SELECT r.at, r.hall, r.win, r.device, r.case_id, r.ticket, r.outcome, r.grade, r.raw, r.why, {KEY} \
-                 FROM ratings r JOIN halls h ON h.id = r.hall"
-            );
-            let order = format!("ORDER BY r.at DESC, {KEY} DESC");
-            let (statement, params) = filter.statement(&select, &order, most + 1);
-            sql.query(&statement, &params)?.iter().map(read).collect::<Result<Vec<_>, StoreError>>()
+            asked.rows(sql, &scope, cursor.as_ref(), most + 1)
         })
         .await?;
     let page = Page::cut(rows, most, |(row, key)| format!("{}:{key}", row.at.0));

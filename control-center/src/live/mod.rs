@@ -2,11 +2,14 @@
 //! single stills. Owns leases' lifetimes and who is shown what; never opens, changes or copies a picture.
 
 mod judge;
+mod moving;
 mod relay;
 mod still;
 mod wall;
 mod watch;
 
+#[cfg(test)]
+mod moving_tests;
 #[cfg(test)]
 mod tests;
 
@@ -34,6 +37,8 @@ use crate::{
     store::{Sql, StoreError},
 };
 
+/// The wall socket's path.
+pub const WALL: &str = "/api/v1/wall";
 /// Wall sockets open at a time.
 const PAGES: usize = 1024;
 
@@ -113,7 +118,7 @@ impl Live {
 
 /// This room's routes, under `/api/v1`.
 pub fn routes() -> OpenApiRouter<Centre> {
-    OpenApiRouter::new().routes(routes!(wall::wall)).routes(routes!(still::still))
+    OpenApiRouter::new().routes(routes!(wall::wall)).routes(routes!(still::still)).merge(moving::routes())
 }
 
 /// Whether a page's text on the wall socket can be taken; the problem says what to mend.

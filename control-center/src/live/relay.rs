@@ -39,7 +39,7 @@ const DIAL: Duration = Duration::from_secs(8);
 pub struct Shown {
     /// Its state.
     pub state: StreamState,
-    /// Why it is not live.
+    /// Why it is not live; of a live one what people should know of it, such as that it is transcoded.
     pub why: Option<String>,
     /// What it is, once it has been described.
     pub description: Option<StreamDescription>,
@@ -145,6 +145,8 @@ impl Relay {
     fn judge(&self, inner: &mut Inner) {
         inner.known.age = inner.last_frame.map(|at| at.elapsed());
         let (state, why) = judge(self.tier, &inner.known);
+        let note = || inner.shown.description.as_ref().and_then(|description| description.note.clone());
+        let why = if state == StreamState::Live { note() } else { why };
         if inner.shown.state != state || inner.shown.why != why {
             tracing::debug!(camera = %self.camera, tier = self.tier.as_str(), ?state, why, "a stream's state");
             inner.shown.state = state;
@@ -395,7 +397,9 @@ impl Relay {
         let mut inner = lock(&self.inner);
         inner.known.connected = link.is_some();
         inner.known.camera = camera.map(|camera| (camera.state, camera.why));
-        let came_back = matches!(inner.known.camera, Some((StreamState::Live, _)));
+        // What cannot be played is not mended by the camera's being there.
+        let came_back = matches!(inner.known.camera, Some((StreamState::Live, _)))
+            && !matches!(inner.known.failed, Some((StreamState::Unsupported, _)));
         if let Some(lease) = &mut inner.lease {
             let same = match (&link, lease.link.upgrade()) {
                 (Some(now), Some(then)) => Arc::ptr_eq(now, &then),

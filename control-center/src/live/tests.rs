@@ -243,6 +243,35 @@ async fn what_is_not_theirs_is_forbidden_and_says_nothing() {
 }
 
 #[tokio::test]
+async fn a_tile_is_judged_anew_when_the_tree_changes() {
+    let rig = Rig::new().await;
+    let mut page = Page::new(&rig, "hm").await;
+    let later = "450103-01-W03-C7";
+    page.watch(&[(1, later, "sub"), (2, CAMERA, "sub")]).await;
+    page.state(1, "forbidden").await;
+    page.state(2, "offline").await;
+    let change = async |sql: &'static str| {
+        let done = rig.centre.store.write("a camera in a test", move |tx| {
+            tx.sql.execute(sql, &[])?;
+            tx.changes.push(Change::Tree);
+            Ok::<_, crate::store::StoreError>(())
+        });
+        done.await.unwrap();
+    };
+    // The hall's edge has told of the camera now.
+    change(
+        "INSERT INTO cameras (id, hall, node, win, name, url, place, state, why, since) \
+         SELECT '450103-01-W03-C7', hall, node, win, name, url, place, state, why, since \
+         FROM cameras WHERE id = '450103-01-W01-C1'",
+    )
+    .await;
+    page.state(1, "offline").await;
+    // And has taken it away again: it is not shown any longer.
+    change("DELETE FROM cameras WHERE id = '450103-01-W03-C7'").await;
+    page.state(1, "forbidden").await;
+}
+
+#[tokio::test]
 async fn other_sites_and_strangers_get_no_socket() {
     let rig = Rig::new().await;
     let refused = |result: Result<Page, tungstenite::Error>| match result {
@@ -389,6 +418,37 @@ async fn window_rows_come_first_whole_and_then_as_they_change() {
     let text = page.text().await;
     assert_eq!(text["windows"].as_array().unwrap().len(), 1);
     assert_eq!(text["windows"][0]["window"], "450103-01-W02");
+}
+
+#[tokio::test]
+async fn alarms_come_as_they_happen_and_only_ones_own() {
+    use control_protocol::Happening;
+    let rig = Rig::new().await;
+    let mut page = Page::new(&rig, "hm").await;
+    let down = |why: &str| Happening::CameraDown { why: why.into() };
+    let take = async |hall: &'static str, seqs: &[&str]| {
+        let mut journal = crate::scene::Journal::of(hall);
+        journal.at = rig.centre.clock.now().0;
+        let events: Vec<_> =
+            seqs.iter().map(|why| journal.by_device(1, 0, Some("450103-01-W01-C1"), down(why))).collect();
+        let write = rig.centre.store.write("events", move |tx| {
+            for stored in &events {
+                crate::scene::store_event(tx, stored)?;
+            }
+            Ok::<_, crate::store::StoreError>(())
+        });
+        write.await.unwrap();
+    };
+    take("450103-02", &["before anybody asked"]).await;
+    page.ask(json!({"alarms": true, "watch": []})).await;
+    assert!(page.text().await["streams"].is_array());
+    // The other hall's is not theirs: the first alarm that comes is their own hall's.
+    take("450103-01", &["the plug was pulled"]).await;
+    let text = page.text().await;
+    let rows = text["alarms"].as_array().unwrap();
+    assert_eq!(rows.len(), 1, "{text}");
+    assert_eq!((&rows[0]["kind"], &rows[0]["why"]), (&json!("camera.down"), &json!("the plug was pulled")));
+    assert_eq!((&rows[0]["device"], &rows[0]["over"]), (&json!("450103-01-W01-C1"), &json!(false)));
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use control_protocol::{CameraId, channel::StreamState, frame::Tier};
 use serde::{Deserialize, Serialize};
 
 use super::Shown;
-use crate::{queue::WindowRow, site::problem::Problem};
+use crate::{queue::WindowRow, site::problem::Problem, supervision::Alarm};
 
 /// The most tiles of one page.
 pub(super) const MAX_TILES: usize = 200;
@@ -23,6 +23,9 @@ pub(super) struct Asked {
     /// Whether window rows are pushed.
     #[serde(default)]
     pub(super) states: Option<bool>,
+    /// Whether alarms are pushed.
+    #[serde(default)]
+    pub(super) alarms: Option<bool>,
 }
 
 /// One tile of the set.
@@ -116,6 +119,7 @@ pub(super) enum Told {
     Streams(Vec<TileRow>),
     Missed(Vec<MissedRow>),
     Windows(Vec<WindowRow>),
+    Alarms(Vec<Alarm>),
     Error(Problem),
 }
 
@@ -136,6 +140,7 @@ mod tests {
                 codec: "avc1.4d401f".into(),
                 width: 1280,
                 height: 720,
+                note: None,
             }),
         };
         let told = Told::Streams(vec![TileRow::of(1, 7, &shown)]);

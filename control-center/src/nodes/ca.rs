@@ -5,23 +5,23 @@
 //! no list of what it signed (that is the table `certificates`).
 
 use std::{
-    fs,
-    io::{self, Write},
+    fs, io,
     net::IpAddr,
-    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use control_protocol::{Digest, HallId, NodeId, UtcMillis, enrolment::key_pin};
+use control_protocol::{Digest, HallId, NodeId, UtcMillis, enrolment::key_pin, site_pass::SitePass};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData,
-    SanType, SerialNumber,
+    SanType, SerialNumber, SigningKey,
 };
 use ring::rand::{SecureRandom, SystemRandom};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+
+use crate::secret_file;
 
 const DAY_MS: i64 = 24 * 3600 * 1000;
 /// How long a node's certificate stands (docs/reference/node-protocol.md).
@@ -166,6 +166,11 @@ impl Ca {
     /// The authority's certificate, DER.
     pub fn der(&self) -> &CertificateDer<'static> {
         &self.der
+    }
+
+    /// Signs a site pass; gives it as people carry it.
+    pub fn sign_pass(&self, pass: &SitePass) -> Result<String, CaError> {
+        Ok(pass.text(&self.issuer.key().sign(&pass.signed())?))
     }
 
     /// Signs a certificate for `node` of `hall`. Only the request's key is taken; every name is the centre's choice.
@@ -371,30 +376,11 @@ fn name_text(name: &GeneralName<'_>) -> String {
 }
 
 fn read(path: &Path) -> Result<Option<String>, CaError> {
-    match fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(source) => Err(CaError::File { path: path.to_owned(), source }),
-    }
+    secret_file::read(path).map_err(|source| CaError::File { path: path.to_owned(), source })
 }
 
-/// Writes `text` for the owner's eyes alone, whole or not at all.
 fn write_secret(path: &Path, text: &str) -> Result<(), CaError> {
-    let file_error = |source| CaError::File { path: path.to_owned(), source };
-    let fresh = path.with_extension("new");
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&fresh)
-        .map_err(file_error)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(file_error)?;
-    fs::rename(&fresh, path).map_err(file_error)?;
-    if let Some(folder) = path.parent() {
-        fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(file_error)?;
-    }
-    Ok(())
+    secret_file::write(path, text).map_err(|source| CaError::File { path: path.to_owned(), source })
 }
 
 #[cfg(test)]

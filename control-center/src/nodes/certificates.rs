@@ -7,6 +7,7 @@ use std::{
 };
 
 use control_protocol::{HallId, NodeId, UtcMillis};
+use tokio::sync::watch;
 
 use super::ca::NodeCertificate;
 use crate::{
@@ -26,16 +27,35 @@ pub enum Standing {
 }
 
 /// The copy in memory: serial number → whether it is revoked.
-#[derive(Default)]
-pub struct Certificates(RwLock<HashMap<String, bool>>);
+pub struct Certificates {
+    known: RwLock<HashMap<String, bool>>,
+    /// Sent whenever the copy was read anew.
+    read: watch::Sender<()>,
+}
+
+impl Default for Certificates {
+    fn default() -> Self {
+        Self { known: RwLock::default(), read: watch::Sender::new(()) }
+    }
+}
 
 impl Certificates {
     /// How the certificate with this serial number stands.
     pub fn standing(&self, serial: &str) -> Standing {
-        match self.0.read().unwrap_or_else(PoisonError::into_inner).get(serial) {
+        match self.known.read().unwrap_or_else(PoisonError::into_inner).get(serial) {
             Some(false) => Standing::Good,
             Some(true) => Standing::Revoked,
             None => Standing::Unknown,
+        }
+    }
+
+    /// Comes back once the certificate stands no more: for what was opened with it and outlives the request.
+    pub async fn gone(&self, serial: &str) {
+        let mut read = self.read.subscribe();
+        while self.standing(serial) == Standing::Good {
+            if read.changed().await.is_err() {
+                return;
+            }
         }
     }
 
@@ -49,7 +69,8 @@ impl Certificates {
                     .collect::<Result<HashMap<_, _>, StoreError>>()
             })
             .await?;
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = map;
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = map;
+        self.read.send_replace(());
         Ok(())
     }
 }

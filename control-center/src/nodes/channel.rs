@@ -3,13 +3,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::extract::ws::{Message, WebSocket};
 use control_protocol::{
     NodeId, UtcMillis,
     channel::{MAX_TEXT, ToCentre, ToEdge},
     intake::Quarantine,
+    site_pass::RevokedPass,
+    websocket::Message,
 };
-use futures_util::{SinkExt, StreamExt, stream::SplitSink};
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     params,
+    site::upgrade::Socket,
     store::{Change, Sql, StoreError},
 };
 
@@ -48,20 +49,19 @@ pub(super) fn new_command_id() -> Result<String, StoreError> {
 
 /// Serves a channel until it ends. `stop` ends it.
 #[tracing::instrument(name = "channel", skip_all, fields(node = %identity.node, hall = %identity.hall))]
-pub(super) async fn run(nodes: Nodes, identity: NodeIdentity, socket: WebSocket, stop: CancellationToken) {
-    let (mut sink, mut stream) = socket.split();
+pub(super) async fn run(nodes: Nodes, identity: NodeIdentity, mut socket: Socket, stop: CancellationToken) {
     let hello = tokio::select! {
         () = stop.cancelled() => return,
-        hello = tokio::time::timeout(HELLO, next_text(&mut stream)) => hello,
+        hello = tokio::time::timeout(HELLO, next_text(&mut socket)) => hello,
     };
     let (hall, version, boot, utc_ms) = match hello {
         Ok(Ok(Some(ToCentre::Hello { hall, version, boot, utc_ms }))) => (hall, version, boot, utc_ms),
         Ok(Ok(Some(_))) => {
-            return refuse(&nodes, &mut sink, "the first text of a channel must be hello", true).await;
+            return refuse(&nodes, &mut socket, "the first text of a channel must be hello", true).await;
         }
         Ok(Ok(None)) => return,
-        Ok(Err(why)) => return refuse(&nodes, &mut sink, &why, true).await,
-        Err(_) => return refuse(&nodes, &mut sink, "no hello came within ten seconds", true).await,
+        Ok(Err(why)) => return refuse(&nodes, &mut socket, &why, true).await,
+        Err(_) => return refuse(&nodes, &mut socket, "no hello came within ten seconds", true).await,
     };
     if hall != identity.hall {
         let why = format!(
@@ -69,7 +69,7 @@ pub(super) async fn run(nodes: Nodes, identity: NodeIdentity, socket: WebSocket,
              configuration, or pair it anew for {hall}",
             identity.hall
         );
-        return refuse(&nodes, &mut sink, &why, false).await;
+        return refuse(&nodes, &mut socket, &why, false).await;
     }
     let now = nodes.now();
     let short = |text: String| text.chars().take(128).collect::<String>();
@@ -95,7 +95,7 @@ pub(super) async fn run(nodes: Nodes, identity: NodeIdentity, socket: WebSocket,
         }
         let why = "another machine is connected with this node's certificate: this one is refused; if this is the right \
                    machine, stop the other, else pair this one with a code of its own";
-        return refuse(&nodes, &mut sink, why, false).await;
+        return refuse(&nodes, &mut socket, why, false).await;
     }
     link.alive(0, utc_ms - now.0);
     tracing::info!(
@@ -105,7 +105,8 @@ pub(super) async fn run(nodes: Nodes, identity: NodeIdentity, socket: WebSocket,
         "a node is connected"
     );
     seen(&nodes, &link).await;
-    let why = talk(&nodes, &link, sink, stream, texts).await;
+    tell_revoked(&nodes, &link).await;
+    let why = talk(&nodes, &link, &mut socket, texts).await;
     for camera in nodes.registry().leave(&link, nodes.now()) {
         nodes.store().announce(Change::Camera(camera));
     }
@@ -132,15 +133,13 @@ async fn seen(nodes: &Nodes, link: &Arc<Link>) {
     }
 }
 
-type Sink = SplitSink<WebSocket, Message>;
-
-async fn refuse(nodes: &Nodes, sink: &mut Sink, why: &str, retry: bool) {
+async fn refuse(nodes: &Nodes, socket: &mut Socket, why: &str, retry: bool) {
     count(&nodes.figures().refused_channels, 1);
     tracing::warn!(why, retry, "a command channel is refused");
     let text = ToEdge::Refused { why: why.to_owned(), retry };
     let said = async {
-        write(sink, &text).await?;
-        sink.close().await.map_err(|error| error.to_string())
+        write(socket, &text).await?;
+        socket.close(1000, "refused").await.map_err(|error| error.to_string())
     };
     if let Ok(Err(error)) | Err(error) =
         tokio::time::timeout(WRITE, said).await.map_err(|_| "timed out".to_owned())
@@ -149,16 +148,14 @@ async fn refuse(nodes: &Nodes, sink: &mut Sink, why: &str, retry: bool) {
     }
 }
 
-async fn write(sink: &mut Sink, text: &ToEdge) -> Result<(), String> {
+async fn write(socket: &mut Socket, text: &ToEdge) -> Result<(), String> {
     let text = serde_json::to_string(text).map_err(|error| error.to_string())?;
-    sink.send(Message::text(text)).await.map_err(|error| error.to_string())
+    socket.send(Message::Text(text)).await.map_err(|error| error.to_string())
 }
 
 /// The next text, read; `None` at the end of the channel, `Err` in plain words when it says what this end does not know.
-async fn next_text(
-    stream: &mut (impl StreamExt<Item = Result<Message, axum::Error>> + Unpin),
-) -> Result<Option<ToCentre>, String> {
-    while let Some(message) = stream.next().await {
+async fn next_text(socket: &mut Socket) -> Result<Option<ToCentre>, String> {
+    while let Some(message) = socket.next().await {
         match message {
             Ok(Message::Text(text)) if text.len() <= MAX_TEXT => {
                 return serde_json::from_str(&text)
@@ -166,7 +163,7 @@ async fn next_text(
                     .map_err(|error| format!("a text of the channel cannot be read: {error}"));
             }
             Ok(Message::Text(_)) => return Err("a text of the channel is too long".into()),
-            Ok(Message::Close(_)) | Err(_) => return Ok(None),
+            Ok(Message::Close { .. }) | Err(_) => return Ok(None),
             Ok(_) => {}
         }
     }
@@ -177,8 +174,7 @@ async fn next_text(
 async fn talk(
     nodes: &Nodes,
     link: &Arc<Link>,
-    mut sink: Sink,
-    mut stream: futures_util::stream::SplitStream<WebSocket>,
+    socket: &mut Socket,
     mut texts: mpsc::Receiver<ToEdge>,
 ) -> String {
     let mut heard = Instant::now();
@@ -190,7 +186,7 @@ async fn talk(
         tokio::select! {
             () = link.closed.cancelled() => return "the centre closed it".into(),
             () = tokio::time::sleep_until(heard + SILENCE) => return "nothing was heard for 15 seconds".into(),
-            message = stream.next() => {
+            message = socket.next() => {
                 let message = match message {
                     None => return "the edge closed it".into(),
                     Some(Err(error)) => return format!("the connection broke: {error}"),
@@ -203,7 +199,7 @@ async fn talk(
                         // A newer edge may say what this centre does not know; everything else goes on.
                         Err(error) => tracing::warn!(%error, "a text of the channel cannot be read"),
                     },
-                    Message::Close(_) => return "the edge closed it".into(),
+                    Message::Close { .. } => return "the edge closed it".into(),
                     _ => {}
                 }
                 if noted.elapsed() > Duration::from_secs(30) {
@@ -214,7 +210,7 @@ async fn talk(
             text = texts.recv() => {
                 let Some(text) = text else { return "the centre closed it".into() };
                 let wrote = tokio::time::timeout(WRITE, async {
-                    write(&mut sink, &text).await
+                    write(socket, &text).await
                 }).await;
                 match wrote {
                     Ok(Ok(())) => {}
@@ -223,7 +219,7 @@ async fn talk(
                 }
             }
             _ = ping.tick() => {
-                match tokio::time::timeout(WRITE, sink.send(Message::Ping(bytes::Bytes::new()))).await {
+                match tokio::time::timeout(WRITE, socket.send(Message::Ping(bytes::Bytes::new()))).await {
                     Ok(Ok(())) => {}
                     Ok(Err(error)) => return format!("the connection broke: {error}"),
                     Err(_) => return "the edge does not read".into(),
@@ -249,7 +245,34 @@ fn hear(nodes: &Nodes, link: &Arc<Link>, text: ToCentre) {
                 entry.side.failed(&lease, state, &why);
             }
         }
+        ToCentre::Answer { id, answer } => link.asks.answer(id, answer),
+        ToCentre::AnswerPart { id, part } => link.asks.part(id, &part),
         ToCentre::Alive { outbox_depth, utc_ms } => link.alive(outbox_depth, utc_ms - nodes.now().0),
+    }
+}
+
+/// Tells an edge which site passes of its hall were taken back, for as long as they would stand.
+async fn tell_revoked(nodes: &Nodes, link: &Arc<Link>) {
+    let (hall, now) = (link.hall.clone(), nodes.now());
+    let read = nodes
+        .store()
+        .read(move |sql| {
+            let rows = sql.query(
+                "SELECT id, until_at FROM site_passes WHERE hall = $1 AND revoked_at IS NOT NULL AND until_at > $2",
+                params![hall, now],
+            )?;
+            let read = |row: &crate::store::Row| Ok(RevokedPass { id: row.get(0)?, until: row.get(1)? });
+            rows.iter().map(read).collect::<Result<Vec<_>, StoreError>>()
+        })
+        .await;
+    match read {
+        Ok(passes) if passes.is_empty() => {}
+        Ok(passes) => {
+            for passes in passes.chunks(1000) {
+                link.send(ToEdge::PassesRevoked { passes: passes.to_vec() });
+            }
+        }
+        Err(error) => tracing::error!(%error, "the edge could not be told which passes were taken back"),
     }
 }
 

@@ -3,18 +3,18 @@
 
 use std::time::Duration;
 
-use axum::extract::ws::{Message, WebSocket};
 use bytes::Bytes;
 use control_protocol::{
     LeaseId,
     channel::StreamDescription,
     frame::{Header, Kind},
+    websocket::Message,
 };
-use futures_util::{SinkExt, StreamExt};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{Nodes, count, leases::Entry};
+use crate::site::upgrade::Socket;
 
 /// How often the centre pings a quiet connection, and how long nothing at all may come before it is dead: a camera that
 /// is down sends no frames, but its edge still answers.
@@ -28,7 +28,7 @@ pub(super) async fn run(
     nodes: Nodes,
     lease: LeaseId,
     entry: Entry,
-    mut socket: WebSocket,
+    mut socket: Socket,
     stop: CancellationToken,
 ) {
     entry.side.opened(&lease);
@@ -66,7 +66,7 @@ pub(super) async fn run(
     tracing::debug!(why, "a media connection has ended");
     entry.side.closed(&lease, &why);
     // Best effort: the other end may be gone.
-    let _ = tokio::time::timeout(WRITE, socket.close()).await;
+    let _ = tokio::time::timeout(WRITE, socket.close(1000, "bye")).await;
 }
 
 /// Hands a message on, or says why the connection ends.
@@ -105,7 +105,7 @@ fn pass(nodes: &Nodes, entry: &Entry, message: Message) -> Result<(), String> {
                 Err("the edge described its stream in words that mean nothing here".into())
             }
         },
-        Message::Close(_) => Err("the edge closed the stream's connection".into()),
+        Message::Close { .. } => Err("the edge closed the stream's connection".into()),
         Message::Ping(_) | Message::Pong(_) => Ok(()),
     }
 }

@@ -2,16 +2,23 @@
 //! pairing codes, certificates, the intake of events, command channels and media connections. Never reads what events
 //! mean (the rooms do) and never looks at a picture (that is `live`).
 
+mod asks;
 pub mod ca;
 pub mod certificates;
 pub mod channel;
+mod deliveries;
 pub mod intake;
 pub mod leases;
 mod media;
 pub mod pairing;
 pub mod registry;
 pub mod serve;
+pub mod verify;
 
+#[cfg(test)]
+mod asks_tests;
+#[cfg(test)]
+mod enrolment_tests;
 #[cfg(test)]
 pub(crate) mod rig;
 #[cfg(test)]
@@ -26,10 +33,12 @@ use std::{
     },
 };
 
-use control_protocol::{CameraId, Digest, NodeId, UtcMillis, channel::Order};
+use control_protocol::{CameraId, Digest, HallId, NodeId, UtcMillis, channel::Order};
 
+pub use asks::NoAnswer;
 pub use ca::{Ca, CaError, NodeIdentity, ServerCertificate};
 pub use certificates::{Certificates, Standing};
+pub use deliveries::{Delivery, NotDelivered};
 pub use leases::{LeaseBook, LeaseSide};
 pub use registry::{CameraNow, Link, Registry};
 
@@ -49,6 +58,7 @@ struct Inner {
     certificates: Certificates,
     registry: Registry,
     leases: LeaseBook,
+    deliveries: deliveries::Deliveries,
     attempts: pairing::Attempts,
     figures: Figures,
 }
@@ -85,6 +95,31 @@ pub(crate) fn count(figure: &AtomicU64, by: u64) {
     figure.fetch_add(by, Ordering::Relaxed);
 }
 
+/// Writes an order for a node, issued at the first and standing until the second of the times; gives the command's id.
+/// [`Nodes::ring`] when it is committed.
+pub fn put_order(
+    sql: &mut dyn Sql,
+    node: &NodeId,
+    order: &Order,
+    by: &str,
+    (now, expires_at): (UtcMillis, UtcMillis),
+) -> Result<String, StoreError> {
+    let body = serde_json::to_string(order).map_err(|error| StoreError::Read(error.to_string()))?;
+    let id = channel::new_command_id()?;
+    sql.execute(
+        "INSERT INTO commands (id, node, body, issued_by, issued_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)",
+        params![id, node, body, by, now, expires_at],
+    )?;
+    Ok(id)
+}
+
+/// The node of a hall: the one heard of last.
+pub fn node_of(sql: &mut dyn Sql, hall: &HallId) -> Result<Option<NodeId>, StoreError> {
+    let newest =
+        "SELECT id FROM nodes WHERE hall = $1 ORDER BY COALESCE(last_seen, enrolled_at) DESC LIMIT 1";
+    sql.query_one(newest, params![hall])?.map(|row| row.get(0)).transpose()
+}
+
 impl Nodes {
     /// Opens the authority under `data` (making it at the first start) and reads which certificates stand.
     pub async fn open(data: &Path, store: Store, clock: Clock) -> Result<Self, NodesError> {
@@ -98,6 +133,7 @@ impl Nodes {
             certificates,
             registry: Registry::default(),
             leases: LeaseBook::default(),
+            deliveries: deliveries::Deliveries::default(),
             attempts: pairing::Attempts::default(),
             figures: Figures::default(),
         })))
@@ -121,6 +157,10 @@ impl Nodes {
     /// The leases that stand.
     pub fn leases(&self) -> &LeaseBook {
         &self.0.leases
+    }
+
+    fn deliveries(&self) -> &deliveries::Deliveries {
+        &self.0.deliveries
     }
 
     /// Which certificates stand.
@@ -191,22 +231,20 @@ impl Nodes {
         by: String,
         expires_at: UtcMillis,
     ) -> Result<String, StoreError> {
-        let body = serde_json::to_string(order).map_err(|error| StoreError::Read(error.to_string()))?;
-        let id = channel::new_command_id()?;
-        let (row, now, to) = (id.clone(), self.now(), node.clone());
-        self.store()
-            .write("command", move |tx| {
-                tx.execute(
-                    "INSERT INTO commands (id, node, body, issued_by, issued_at, expires_at) VALUES ($1, $2, $3, $4, $5, $6)",
-                    params![row, to, body, by, now, expires_at],
-                )?;
-                Ok::<_, StoreError>(())
-            })
+        let (now, to, order) = (self.now(), node.clone(), order.clone());
+        let id = self
+            .store()
+            .write("command", move |tx| put_order(tx.sql, &to, &order, &by, (now, expires_at)))
             .await?;
-        if let Some(link) = self.registry().of_node(&node) {
+        self.ring(&node);
+        Ok(id)
+    }
+
+    /// Has a node's new orders looked at now.
+    pub fn ring(&self, node: &NodeId) {
+        if let Some(link) = self.registry().of_node(node) {
             link.orders.notify_one();
         }
-        Ok(id)
     }
 
     /// Closes the channels of nodes whose certificate no longer stands.
@@ -249,6 +287,11 @@ impl Nodes {
         let gauges = [
             ("hallwatch_nodes_connected", "Nodes with a command channel.", links.len() as u64),
             ("hallwatch_leases", "Leases that stand.", self.leases().count() as u64),
+            (
+                "hallwatch_footage_deliveries",
+                "Deliveries of footage from halls under way.",
+                self.deliveries().count() as u64,
+            ),
         ];
         for (name, help, value) in gauges {
             let _ = write!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n");

@@ -38,6 +38,7 @@ pub struct Link {
     pub(crate) closed: CancellationToken,
     /// Rung when there may be a new order for the node.
     pub(super) orders: Arc<tokio::sync::Notify>,
+    pub(super) asks: super::asks::Asks,
     outbox_depth: AtomicU64,
     clock_offset_ms: AtomicI64,
 }
@@ -61,6 +62,7 @@ impl Link {
             out,
             closed,
             orders: Arc::default(),
+            asks: super::asks::Asks::default(),
             outbox_depth: AtomicU64::new(0),
             clock_offset_ms: AtomicI64::new(0),
         }
@@ -90,6 +92,19 @@ impl Link {
     pub fn clock_offset_ms(&self) -> i64 {
         self.clock_offset_ms.load(Ordering::Relaxed)
     }
+
+    /// What is wrong with the edge's clock, in plain words, where it is more than two seconds from the centre's.
+    pub fn clock_alarm(&self) -> Option<String> {
+        let offset = self.clock_offset_ms();
+        (offset.abs() > CLOCK_ALARM_MS).then(|| {
+            format!(
+                "the clock of the hall's machine is {:.1} s {} the centre's: the times of its events are wrong by so much; \
+                 set its clock, or give it a time server that answers",
+                offset.unsigned_abs() as f64 / 1000.0,
+                if offset > 0 { "ahead of" } else { "behind" }
+            )
+        })
+    }
 }
 
 /// A camera as its edge last reported it.
@@ -104,6 +119,9 @@ pub struct CameraNow {
     /// Since when, UTC.
     pub since: UtcMillis,
 }
+
+/// A clock that is further away than this is alarmed, milliseconds; the way a text takes is in it.
+const CLOCK_ALARM_MS: i64 = 2_000;
 
 #[derive(Default)]
 struct State {

@@ -105,6 +105,13 @@ impl Rig {
             doorkeeper: Doorkeeper::new().unwrap(),
             nodes: nodes.clone(),
             live,
+            evidence: crate::evidence::Evidence::new(
+                crate::evidence::key::EvidenceKey::generate().unwrap(),
+                folder.path().into(),
+            ),
+            viewings: crate::recordings::Viewings::default(),
+            outlooks: crate::queue::Outlooks::default(),
+            webhooks: crate::webhooks::Secrets::open(folder.path()).unwrap(),
             stop: stop.clone(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -150,24 +157,7 @@ impl Rig {
 
     /// A connection to the node listener, with an identity or without.
     pub(crate) async fn dial(&self, identity: Option<&Edge>) -> std::io::Result<TlsStream<TcpStream>> {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.centre.nodes.ca().der().clone()).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots);
-        let config = match identity {
-            Some(edge) => {
-                let chain = vec![CertificateDer::from_pem_slice(edge.certificate.as_bytes()).unwrap()];
-                let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(edge.key.serialize_der()));
-                config.with_client_auth_cert(chain, key).unwrap()
-            }
-            None => config.with_no_client_auth(),
-        };
-        let stream = TcpStream::connect(self.nodes_at).await?;
-        let name = ServerName::try_from("127.0.0.1").unwrap();
-        TlsConnector::from(Arc::new(config)).connect(name, stream).await
+        connect(self.nodes_at, self.centre.nodes.ca().der(), identity).await
     }
 
     /// One request on a connection of its own: the status and the body.
@@ -207,6 +197,31 @@ impl Rig {
     }
 }
 
+async fn connect(
+    at: SocketAddr,
+    ca: &CertificateDer<'static>,
+    identity: Option<&Edge>,
+) -> std::io::Result<TlsStream<TcpStream>> {
+    let mut roots = RootCertStore::empty();
+    roots.add(ca.clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots);
+    let config = match identity {
+        Some(edge) => {
+            let chain = vec![CertificateDer::from_pem_slice(edge.certificate.as_bytes()).unwrap()];
+            let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(edge.key.serialize_der()));
+            config.with_client_auth_cert(chain, key).unwrap()
+        }
+        None => config.with_no_client_auth(),
+    };
+    let stream = TcpStream::connect(at).await?;
+    let name = ServerName::try_from("127.0.0.1").unwrap();
+    TlsConnector::from(Arc::new(config)).connect(name, stream).await
+}
+
 /// An edge of `hall`.
 pub(crate) struct Edge {
     pub(crate) hall: HallId,
@@ -239,6 +254,12 @@ impl Edge {
 
     pub(crate) async fn socket(&self, rig: &Rig, path: &str) -> Socket {
         let stream = rig.dial(Some(self)).await.unwrap();
+        tokio_tungstenite::client_async(format!("wss://127.0.0.1{path}"), stream).await.unwrap().0
+    }
+
+    /// The same from an address and an authority, for a task that outlives the test's hold of the rig.
+    pub(crate) async fn dial(&self, at: SocketAddr, ca: CertificateDer<'static>, path: &str) -> Socket {
+        let stream = connect(at, &ca, Some(self)).await.unwrap();
         tokio_tungstenite::client_async(format!("wss://127.0.0.1{path}"), stream).await.unwrap().0
     }
 

@@ -1,25 +1,24 @@
 //! The node listener: TLS with the centre's own certificate, a client certificate of the centre's own CA on every route
-//! but enrolment, and the five routes of the node contract. What is wrong is told in plain words, because the person who
+//! but enrolment, and the routes of the node contract. What is wrong is told in plain words, because the person who
 //! reads them stands in a hall with a phone.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Extension, Json, Router,
-    extract::{
-        DefaultBodyLimit, FromRequestParts, Path, Request, State, WebSocketUpgrade, rejection::JsonRejection,
-    },
+    body::{Body, to_bytes},
+    extract::{DefaultBodyLimit, FromRequestParts, Path, Query, Request, State, rejection::JsonRejection},
     middleware::Next,
     response::{IntoResponse, Response},
     routing::{any, get, post},
 };
-use bytes::Bytes;
 use control_protocol::{
-    LeaseId, UtcMillis,
+    DeliveryId, LeaseId, UtcMillis,
     channel::{COMMANDS_PATH, MAX_TEXT, MEDIA_PATH},
     enrolment::{ENROL_PATH, EnrolRequest, Enrolled, RENEW_PATH, RenewRequest},
+    footage::FOOTAGE_PATH,
     frame,
-    intake::{Answer, BOOT_HEADER, MAX_POST_BYTES, PATH as EVENTS_PATH},
+    intake::{Answer, BOOT_HEADER, Behind, MAX_EVENTS, MAX_POST_BYTES, PATH as EVENTS_PATH},
 };
 use http::{HeaderMap, StatusCode, request::Parts};
 use hyper_util::{
@@ -36,8 +35,9 @@ use rustls::{
     },
 };
 use tokio::{
+    io::BufReader,
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::Semaphore,
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -45,15 +45,21 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     CaError, NodeIdentity, Nodes, Standing,
     ca::RENEW_LATE_DAYS,
-    certificates, channel, intake, media,
+    certificates, channel, deliveries, intake, media,
     pairing::{self, PairingError},
 };
 use crate::{
     params,
-    site::problem::Problem,
+    site::{
+        doorway::{Doorway, Place},
+        problem::Problem,
+        upgrade::Upgrade,
+    },
     store::{Sql, StoreError},
 };
 
+/// Read from a node's connection at a time: TLS itself reads no more than 4 KiB, and most pictures are longer.
+const READ: usize = 32 * 1024;
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// A request's head, and the longest that a kept connection stays quiet.
 const HEADERS: Duration = Duration::from_secs(30);
@@ -61,8 +67,18 @@ const HEADERS: Duration = Duration::from_secs(30);
 const REQUEST: Duration = Duration::from_secs(60);
 /// Connections at a time: a region's halls with all their cameras, four times over.
 const CONNECTIONS: usize = 8192;
+/// The same of one address: halls may come through one, and none may keep the others out.
+const CONNECTIONS_OF_ADDRESS: usize = 4096;
 /// Batches worked on at a time; each holds up to a few megabytes.
 const BATCHES: usize = 32;
+/// Of them batches of a backlog, so that what happens now never waits behind more than these few in the store's queue.
+const BACKLOGS: usize = 4;
+/// A batch with so many events behind it is one of a backlog.
+const BACKLOG_FROM: u64 = MAX_EVENTS as u64;
+/// How long a backlog's batch waits in line for its turn.
+const TURN: Duration = Duration::from_secs(3);
+/// What batches may hold of memory while they come in and wait, kilobytes as posted.
+const ROOM_KIB: usize = 128 * 1024;
 /// How often it is looked whether certificates were revoked elsewhere, by the command line.
 const REVOCATIONS: Duration = Duration::from_secs(4);
 const STOPPING: Duration = Duration::from_secs(4);
@@ -91,7 +107,7 @@ pub async fn serve(
     let acceptor = TlsAcceptor::from(Arc::new(tls(&nodes, names)?));
     let tracker = TaskTracker::new();
     let router = router(nodes.clone(), stop.clone(), tracker.clone());
-    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let doorway = Doorway::new(CONNECTIONS, CONNECTIONS_OF_ADDRESS);
     tracker.spawn(watch_revocations(nodes.clone(), stop.clone()));
     tracing::info!(address = ?listener.local_addr().ok(), pin = %nodes.pin(), "nodes are served");
     loop {
@@ -108,7 +124,7 @@ pub async fn serve(
                 continue;
             }
         };
-        let Ok(place) = places.clone().try_acquire_owned() else {
+        let Some(place) = doorway.enter(address.ip().to_canonical()) else {
             tracing::warn!(%address, "too many connections on the node listener; this one is closed");
             continue;
         };
@@ -134,7 +150,7 @@ async fn connection(
     router: Router,
     stream: TcpStream,
     address: SocketAddr,
-    place: OwnedSemaphorePermit,
+    place: Place,
     stop: CancellationToken,
 ) {
     if let Err(error) = stream.set_nodelay(true) {
@@ -142,7 +158,7 @@ async fn connection(
     }
     let shaken = tokio::select! {
         () = stop.cancelled() => return,
-        shaken = tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)) => shaken,
+        shaken = tokio::time::timeout(HANDSHAKE, acceptor.accept(BufReader::with_capacity(READ, stream))) => shaken,
     };
     let stream = match shaken {
         Ok(Ok(stream)) => stream,
@@ -286,17 +302,22 @@ struct Listener {
     stop: CancellationToken,
     tracker: TaskTracker,
     batches: Arc<Semaphore>,
+    backlogs: Arc<Semaphore>,
+    room: Arc<Semaphore>,
 }
 
 fn router(nodes: Nodes, stop: CancellationToken, tracker: TaskTracker) -> Router {
-    let state = Listener { nodes, stop, tracker, batches: Arc::new(Semaphore::new(BATCHES)) };
+    let places = |count| Arc::new(Semaphore::new(count));
+    let (batches, backlogs, room) = (places(BATCHES), places(BACKLOGS), places(ROOM_KIB));
+    let state = Listener { nodes, stop, tracker, batches, backlogs, room };
     let small = DefaultBodyLimit::max(64 * 1024);
     Router::new()
         .route(ENROL_PATH, post(enrol).layer(small))
         .route(RENEW_PATH, post(renew).layer(small))
-        .route(EVENTS_PATH, get(mark).post(events).layer(DefaultBodyLimit::max(MAX_POST_BYTES)))
+        .route(EVENTS_PATH, get(mark).post(events))
         .route(COMMANDS_PATH, any(commands))
         .route(&format!("{MEDIA_PATH}/{{lease}}"), any(stream))
+        .route(&format!("{FOOTAGE_PATH}/{{delivery}}"), any(footage))
         .fallback(|| async { Problem::not_found("this is the listener for nodes; it has no such route") })
         .layer(axum::middleware::from_fn(in_time))
         .with_state(state)
@@ -311,6 +332,12 @@ async fn in_time(request: Request, next: Next) -> Response {
 
 fn busy(detail: &str) -> Problem {
     let mut problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail);
+    problem.retry_after = Some(1);
+    problem
+}
+
+fn later(detail: &str) -> Problem {
+    let mut problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, detail);
     problem.retry_after = Some(1);
     problem
 }
@@ -456,9 +483,30 @@ async fn events(
     State(listener): State<Listener>,
     Known(identity): Known,
     headers: HeaderMap,
-    batch: Bytes,
+    Query(Behind { behind }): Query<Behind>,
+    body: Body,
 ) -> Result<Json<Answer>, Problem> {
     alone(&listener.nodes, &identity, &headers)?;
+    let length =
+        headers.get(http::header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    let length = length.unwrap_or(MAX_POST_BYTES);
+    if length > MAX_POST_BYTES {
+        let words = format!("a batch has at most {MAX_POST_BYTES} bytes as posted");
+        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, words));
+    }
+    let Ok(_room) = listener.room.try_acquire_many(u32::try_from(length / 1024 + 1).unwrap_or(u32::MAX))
+    else {
+        return Err(later("the centre has no room for more batches just now"));
+    };
+    let batch =
+        to_bytes(body, MAX_POST_BYTES).await.map_err(|error| Problem::bad_request(error.to_string()))?;
+    // Backlogs go one behind the other; what happens now goes past them.
+    let _turn = if behind >= BACKLOG_FROM {
+        let turn = tokio::time::timeout(TURN, listener.backlogs.acquire()).await;
+        Some(turn.map_err(|_| later("other halls' backlogs go first"))?.map_err(|_| StoreError::Closed)?)
+    } else {
+        None
+    };
     let Ok(_place) = listener.batches.try_acquire() else {
         return Err(busy("the centre takes other nodes' events just now"));
     };
@@ -473,36 +521,49 @@ async fn events(
     }
 }
 
-async fn commands(
-    State(listener): State<Listener>,
-    Known(identity): Known,
-    upgrade: WebSocketUpgrade,
-) -> Response {
+async fn commands(State(listener): State<Listener>, Known(identity): Known, upgrade: Upgrade) -> Response {
     let Listener { nodes, stop, tracker, .. } = listener;
-    upgrade
-        .max_message_size(MAX_TEXT)
-        .max_frame_size(MAX_TEXT)
-        .read_buffer_size(8 * 1024)
-        .write_buffer_size(0)
-        .max_write_buffer_size(4 * MAX_TEXT)
-        .on_upgrade(move |socket| tracker.track_future(channel::run(nodes, identity, socket, stop)))
+    upgrade.answer(MAX_TEXT, move |socket| tracker.track_future(channel::run(nodes, identity, socket, stop)))
 }
 
 async fn stream(
     State(listener): State<Listener>,
     Known(identity): Known,
     Path(lease): Path<String>,
-    upgrade: WebSocketUpgrade,
+    upgrade: Upgrade,
 ) -> Result<Response, Problem> {
     const MESSAGE: usize = frame::HEADER + frame::MAX_PAYLOAD;
     let gone = || Problem::not_found("this lease does not stand any more: nobody waits for its stream");
     let lease: LeaseId = lease.parse().map_err(|_| gone())?;
     let Listener { nodes, stop, tracker, .. } = listener;
     let entry = nodes.leases().find(&lease, &identity.hall).ok_or_else(gone)?;
-    Ok(upgrade
-        .max_message_size(MESSAGE)
-        .max_frame_size(MESSAGE)
-        .read_buffer_size(64 * 1024)
-        .write_buffer_size(0)
-        .on_upgrade(move |socket| tracker.track_future(media::run(nodes, lease, entry, socket, stop))))
+    Ok(upgrade.answer(MESSAGE, move |socket| {
+        // A node that is revoked loses its pictures with its channel, whatever it does with the connection.
+        let over = stop.child_token();
+        let certificates = nodes.clone();
+        let serving = media::run(nodes, lease, entry, socket, over.clone());
+        tracker.track_future(async move {
+            let mut serving = std::pin::pin!(serving);
+            tokio::select! {
+                () = &mut serving => return,
+                () = certificates.certificates().gone(&identity.serial) => over.cancel(),
+            }
+            serving.await;
+        })
+    }))
+}
+
+async fn footage(
+    State(listener): State<Listener>,
+    Known(identity): Known,
+    Path(delivery): Path<String>,
+    upgrade: Upgrade,
+) -> Result<Response, Problem> {
+    let gone = || Problem::not_found("nobody waits for this delivery of footage any more");
+    let delivery: DeliveryId = delivery.parse().map_err(|_| gone())?;
+    let awaited = listener.nodes.deliveries().take(&delivery, &identity.hall).ok_or_else(gone)?;
+    Ok(upgrade.answer(deliveries::LARGEST, move |socket| async move {
+        // Whoever waited may have gone; the connection then closes.
+        let _ = awaited.send(socket);
+    }))
 }

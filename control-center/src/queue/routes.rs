@@ -1,4 +1,4 @@
-//! `/halls/{hall}/windows` and `/tickets`.
+//! `/halls/{hall}/windows` and `/tickets`; the room's other routes stand with their rules.
 
 use axum::{Json, extract::State};
 use control_protocol::{HallId, UtcMillis, WindowId};
@@ -6,7 +6,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{TicketRow, WindowRow, rows};
+use super::{TicketRow, WindowRow, now, outlook, quarters, rows, thresholds};
 use crate::{
     Centre,
     access::{Action, Denied, Person, Place, Scope, may, may_somewhere},
@@ -20,7 +20,13 @@ use crate::{
 
 /// This room's routes.
 pub fn routes() -> OpenApiRouter<Centre> {
-    OpenApiRouter::new().routes(routes!(windows)).routes(routes!(tickets))
+    OpenApiRouter::new()
+        .routes(routes!(windows))
+        .routes(routes!(tickets))
+        .routes(routes!(now::show))
+        .routes(routes!(quarters::show))
+        .routes(routes!(outlook::show))
+        .routes(routes!(thresholds::show, thresholds::change))
 }
 
 /// The windows of a hall as they are now, by number.
@@ -32,7 +38,7 @@ async fn windows(
     person: Person,
     Named(hall): Named<HallId>,
 ) -> Result<Json<Page<WindowRow>>, Problem> {
-    let rows = centre
+    let mut rows = centre
         .store
         .read(move |sql| {
             let place = Place::of_hall(sql, &hall)?.ok_or(Denied::Outside)?;
@@ -40,6 +46,7 @@ async fn windows(
             Ok::<_, Problem>(rows::hall_window_rows(sql, &hall)?)
         })
         .await?;
+    rows::refresh(&mut rows, &centre.nodes);
     Ok(Json(Page::whole(rows)))
 }
 

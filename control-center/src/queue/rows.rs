@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
+    nodes::Nodes,
     params,
+    pictures::{self, FaultRow, SeatRow, Seen},
     store::{Param, Row, Sql, StoreError, ToParam},
 };
 
@@ -114,6 +116,13 @@ pub struct WindowRow {
     pub updated_at: Option<UtcMillis>,
     /// Why it is paused, where a reason was given.
     pub pause_reason: Option<String>,
+    /// When the ticket that waits longest for it was taken; none if nobody waits.
+    #[schema(value_type = Option<String>)]
+    pub waiting_since: Option<UtcMillis>,
+    /// Its seat, where a camera watches one.
+    pub seat: Option<SeatRow>,
+    /// Faults of its cameras' pictures that stand.
+    pub picture_faults: Vec<FaultRow>,
 }
 
 /// A ticket.
@@ -151,13 +160,24 @@ pub struct TicketRow {
 
 /// `waiting` counts each ticket for every window that may call it: those sent to the window, and those of its
 /// businesses that were sent nowhere; a window without businesses takes all.
-const SELECT: &str = "SELECT w.id, w.hall, w.number, w.name, s.state, s.ticket, s.case_id, s.clerk, p.name, \
-     (SELECT COUNT(*) FROM tickets t WHERE t.hall = w.hall AND t.state = 'waiting' AND CASE WHEN t.win IS NOT NULL \
-      THEN t.win = w.id ELSE EXISTS (SELECT 1 FROM window_businesses b WHERE b.win = w.id AND b.business = t.business) \
-      OR NOT EXISTS (SELECT 1 FROM window_businesses b WHERE b.win = w.id) END), \
-     s.rated_grade, s.rated_at, s.since, s.at, s.pause_reason \
-     FROM windows w LEFT JOIN window_states s ON s.win = w.id \
-     LEFT JOIN staff p ON p.hall = w.hall AND p.number = s.clerk";
+macro_rules! of_waiting {
+    ($what:literal) => {
+        concat!(
+            "(SELECT ", $what, " FROM tickets t WHERE t.hall = w.hall AND t.state = 'waiting' \
+             AND CASE WHEN t.win IS NOT NULL THEN t.win = w.id \
+             ELSE EXISTS (SELECT 1 FROM window_businesses b WHERE b.win = w.id AND b.business = t.business) \
+             OR NOT EXISTS (SELECT 1 FROM window_businesses b WHERE b.win = w.id) END)"
+        )
+    };
+}
+const SELECT: &str = concat!(
+    "SELECT w.id, w.hall, w.number, w.name, s.state, s.ticket, s.case_id, s.clerk, p.name, ",
+    of_waiting!("COUNT(*)"),
+    ", s.rated_grade, s.rated_at, s.since, s.at, s.pause_reason, ",
+    of_waiting!("MIN(t.issued_at)"),
+    " FROM windows w LEFT JOIN window_states s ON s.win = w.id \
+     LEFT JOIN staff p ON p.hall = w.hall AND p.number = s.clerk"
+);
 
 fn read(row: &Row) -> Result<WindowRow, StoreError> {
     let id: WindowId = row.get(0)?;
@@ -181,6 +201,9 @@ fn read(row: &Row) -> Result<WindowRow, StoreError> {
         since: row.get(12)?,
         updated_at: row.get(13)?,
         pause_reason: row.get(14)?,
+        waiting_since: row.get(15)?,
+        seat: None,
+        picture_faults: Vec::new(),
     })
 }
 
@@ -195,13 +218,33 @@ pub fn window_rows(sql: &mut dyn Sql, windows: &[WindowId]) -> Result<Vec<Window
             rows.push(read(&row)?);
         }
     }
+    add_seen(sql, &mut rows)?;
     Ok(rows)
+}
+
+/// What the cameras see of the windows.
+fn add_seen(sql: &mut dyn Sql, rows: &mut [WindowRow]) -> Result<(), StoreError> {
+    let ids: Vec<WindowId> = rows.iter().map(|row| row.id.clone()).collect();
+    let mut seen = pictures::of_windows(sql, &ids)?;
+    for row in rows {
+        let Seen { seat, faults } = seen.remove(&row.id).unwrap_or_default();
+        (row.seat, row.picture_faults) = (seat, faults);
+    }
+    Ok(())
+}
+
+/// Seats of halls that are away are unknown.
+pub fn refresh(rows: &mut [WindowRow], nodes: &Nodes) {
+    pictures::unknown_while_away(rows.iter_mut().map(|row| (&row.hall, &mut row.seat)), nodes);
 }
 
 /// The rows of a hall's windows, by number.
 pub fn hall_window_rows(sql: &mut dyn Sql, hall: &HallId) -> Result<Vec<WindowRow>, StoreError> {
     let statement = format!("{SELECT} WHERE w.hall = $1 ORDER BY w.number");
-    sql.query(&statement, params![hall])?.iter().map(read).collect()
+    let mut rows: Vec<WindowRow> =
+        sql.query(&statement, params![hall])?.iter().map(read).collect::<Result<_, _>>()?;
+    add_seen(sql, &mut rows)?;
+    Ok(rows)
 }
 
 /// Who is signed in at a window now.

@@ -10,19 +10,28 @@ use axum::{
     routing::get,
 };
 use http::{HeaderName, HeaderValue, StatusCode, header};
-use tower_http::{compression::CompressionLayer, trace::TraceLayer};
+use tower_http::{
+    compression::{
+        CompressionLayer,
+        predicate::{DefaultPredicate, NotForContentType, Predicate},
+    },
+    trace::TraceLayer,
+};
 use utoipa_axum::router::OpenApiRouter;
 
-use super::{health, pages, problem::Problem};
-use crate::{Centre, access, areas, attendance, cases, evaluations, live, queue, supervision};
+use super::{health, limits::Limits, pages, problem::Problem};
+use crate::{
+    Centre, access, areas, attendance, cases, evaluations, evidence, live, maintenance, pictures, presets,
+    queue, recordings, supervision, webhooks,
+};
 
 /// The largest body the API takes.
 const MAX_BODY: usize = 64 * 1024;
 /// The longest any answer may take to begin; a still may wait eight seconds for its picture.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// What a page may load: only what comes from here. Element Plus sets styles from script, hence `unsafe-inline` for
-/// styles; pictures and media come through `blob:`.
-const POLICY: &str = "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
+/// What a page may load: only what comes from here, and no script or style that stands in a page itself. Element Plus sets
+/// styles through the CSSOM, which is no inline style; pictures and media come through `blob:`.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; manifest-src 'self'; \
      img-src 'self' data: blob:; media-src 'self' blob:; worker-src 'self' blob:; connect-src 'self'; \
      object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
 
@@ -36,7 +45,13 @@ fn api() -> (Router<Centre>, utoipa::openapi::OpenApi) {
         .merge(evaluations::routes())
         .merge(attendance::routes())
         .merge(supervision::routes())
-        .merge(live::routes());
+        .merge(live::routes())
+        .merge(presets::routes())
+        .merge(maintenance::routes())
+        .merge(pictures::routes())
+        .merge(recordings::routes())
+        .merge(evidence::routes())
+        .merge(webhooks::routes());
     let (router, mut description) = OpenApiRouter::new().nest("/api/v1", rooms).split_for_parts();
     description.info.title = "Hallwatch control centre".into();
     description.info.version = env!("CARGO_PKG_VERSION").into();
@@ -46,6 +61,12 @@ fn api() -> (Router<Centre>, utoipa::openapi::OpenApi) {
             .into(),
     );
     (router, description)
+}
+
+/// What is compressed. Footage is not: it would not become smaller, and would lose its length.
+fn footage_as_it_is() -> impl Predicate {
+    let video = NotForContentType::const_new("video/");
+    DefaultPredicate::new().and(video).and(NotForContentType::const_new("application/zip"))
 }
 
 /// The description of the API.
@@ -59,8 +80,9 @@ pub fn router(centre: Centre) -> Router {
     let description = Arc::new(description);
     let api = api
         .route("/api/v1/openapi.json", get(async move || Json((*description).clone())))
-        .layer(CompressionLayer::new())
-        .layer(middleware::from_fn(no_store));
+        .layer(CompressionLayer::new().compress_when(footage_as_it_is()))
+        .layer(middleware::from_fn(no_store))
+        .layer(middleware::from_fn_with_state((centre.clone(), Limits::default()), super::limits::within));
     Router::new()
         .merge(api)
         .merge(health::routes())
@@ -75,9 +97,11 @@ pub fn router(centre: Centre) -> Router {
 
 async fn in_time(State(centre): State<Centre>, request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
+    // A package of evidence is ready before its first byte is sent.
+    let patience = if path.ends_with("/evidence") { evidence::PATIENCE } else { PATIENCE };
     tokio::select! {
         response = next.run(request) => response,
-        () = tokio::time::sleep(PATIENCE) => {
+        () = tokio::time::sleep(patience) => {
             tracing::error!(%path, "an answer took too long");
             Problem::new(StatusCode::GATEWAY_TIMEOUT, "the centre took too long: try again").into_response()
         }
@@ -105,6 +129,8 @@ async fn headers(request: Request, next: Next) -> Response {
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
+        // Browsers take it only over a certificate they trust, so it shuts nobody out of a centre on its own authority.
+        (header::STRICT_TRANSPORT_SECURITY, "max-age=31536000; includeSubDomains"),
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
         (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
         (

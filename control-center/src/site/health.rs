@@ -64,11 +64,14 @@ async fn metrics(State(centre): State<Centre>, _: Watcher) -> Result<Response, P
             let row = sql.query_one(
                 "SELECT (SELECT COALESCE(MAX(n), 0) FROM events), (SELECT COUNT(*) FROM dead_events), \
                  (SELECT COUNT(*) FROM sessions), (SELECT COUNT(*) FROM nodes WHERE quarantined IS NOT NULL), \
-                 (SELECT COALESCE(SUM(window_events), 0) FROM coverage), (SELECT COALESCE(SUM(tagged), 0) FROM coverage)",
+                 (SELECT COALESCE(SUM(window_events), 0) FROM coverage), (SELECT COALESCE(SUM(tagged), 0) FROM coverage), \
+                 (SELECT COUNT(*) FROM webhooks WHERE enabled = 1), (SELECT COUNT(*) FROM webhooks WHERE failures > 0), \
+                 (SELECT COALESCE(SUM(delivered), 0) FROM webhooks), \
+                 (SELECT COALESCE(MAX((SELECT COALESCE(MAX(n), 0) FROM events) - after_n), 0) FROM webhooks WHERE enabled = 1)",
                 params![],
             )?;
             let row = row.ok_or_else(|| StoreError::Read("no figures".into()))?;
-            (0..6).map(|at| row.get::<i64>(at)).collect::<Result<Vec<_>, _>>()
+            (0..10).map(|at| row.get::<i64>(at)).collect::<Result<Vec<_>, _>>()
         })
         .await?;
     let names = [
@@ -78,6 +81,13 @@ async fn metrics(State(centre): State<Centre>, _: Watcher) -> Result<Response, P
         ("hallwatch_nodes_quarantined", "Nodes in quarantine."),
         ("hallwatch_window_events", "Window events in the record."),
         ("hallwatch_window_events_tagged", "Window events with a case ID."),
+        ("hallwatch_webhooks_enabled", "Webhooks that send."),
+        ("hallwatch_webhooks_failing", "Webhooks whose last delivery failed, those given up included."),
+        ("hallwatch_webhooks_delivered_events", "Events that webhooks' receivers have taken."),
+        (
+            "hallwatch_webhooks_behind_events",
+            "Events of the record that the webhook furthest behind has not passed.",
+        ),
     ];
     let mut text = format!(
         "# HELP hallwatch_build_info This program.\n# TYPE hallwatch_build_info gauge\n\

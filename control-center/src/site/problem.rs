@@ -8,7 +8,7 @@ use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{access::Denied, store::StoreError};
+use crate::{access::Denied, nodes::NoAnswer, store::StoreError};
 
 /// A problem, as it is sent.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -93,6 +93,18 @@ impl From<Denied> for Problem {
             Denied::Outside => Self::not_found(denied.to_string()),
             Denied::Role => Self::forbidden(denied.to_string()),
         }
+    }
+}
+
+/// A hall that was asked and did not answer.
+impl From<NoAnswer> for Problem {
+    fn from(why: NoAnswer) -> Self {
+        let status = match why {
+            NoAnswer::Busy => StatusCode::TOO_MANY_REQUESTS,
+            NoAnswer::Offline => StatusCode::SERVICE_UNAVAILABLE,
+            NoAnswer::Slow => StatusCode::GATEWAY_TIMEOUT,
+        };
+        Self::new(status, why.to_string())
     }
 }
 

@@ -9,26 +9,38 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use axum_server::{Handle, tls_rustls::RustlsConfig};
+use axum_server::{
+    Handle,
+    tls_rustls::{RustlsAcceptor, RustlsConfig},
+};
 use control_protocol::UtcMillis;
 use serde::Serialize;
+use tokio::runtime::Handle as Runtime;
 use tokio_util::sync::CancellationToken;
 
-use super::assembly;
+use super::{assembly, beside::beside, doorway::Doorway, service};
 use crate::{
     Centre, Clock,
-    access::{Doorkeeper, first_administrator},
+    access::{
+        Doorkeeper,
+        checkpoint::{self, AuditKey},
+        first_administrator,
+    },
     areas::{import, tree},
     centre::Parts,
     config::Config,
+    evidence::{Evidence, key::EvidenceKey},
     live::Live,
     nodes::{self, Nodes, ServerCertificate},
-    params,
+    params, queue, statistics,
     store::{Store, StoreError, Tx},
+    webhooks::{Runner, Secrets},
 };
 
 /// The database's name in the data folder.
 pub const DATABASE: &str = "centre.db";
+/// Where a running centre writes its addresses.
+pub const ADDRESSES: &str = "addresses.json";
 /// How long open connections have when the centre stops.
 const STOPPING: Duration = Duration::from_secs(3);
 /// The longest a client may take over a request's headers.
@@ -56,16 +68,18 @@ pub fn open_store(data: &Path) -> Result<Store> {
     Ok(Store::open_sqlite(&data.join(DATABASE))?)
 }
 
-/// Runs a centre until `stop`. `announce` is given the first administrator's name and one-time password, once.
+/// Runs a centre until `stop`: connections and pictures on the runtime this is called on, which may be of one thread, and
+/// people's requests on `work`. `announce` is given the first administrator's name and one-time password, once.
 pub async fn run(
     config: Config,
     clock: Clock,
+    work: Runtime,
     stop: CancellationToken,
     announce: impl FnOnce(&str, &str),
 ) -> Result<()> {
     let data = config.data.clone();
     let store = tokio::task::spawn_blocking(move || open_store(&data)).await??;
-    let result = serve(&config, clock, stop, announce, store.clone()).await;
+    let result = serve(&config, clock, work, stop, announce, store.clone()).await;
     store.close().await;
     tracing::info!("the centre has stopped");
     result
@@ -74,6 +88,7 @@ pub async fn run(
 async fn serve(
     config: &Config,
     clock: Clock,
+    work: Runtime,
     stop: CancellationToken,
     announce: impl FnOnce(&str, &str),
     store: Store,
@@ -82,18 +97,16 @@ async fn serve(
     if let Some((name, password)) = first_administrator(&store, clock.now()).await? {
         announce(&name, &password);
     }
-    let nodes = Nodes::open(&config.data, store.clone(), clock.clone()).await?;
-    let doorkeeper = tokio::task::spawn_blocking(Doorkeeper::new).await??;
-    let live = Live::new(nodes.clone(), stop.clone());
-    let centre = Centre::new(Parts {
-        data: config.data.clone(),
-        store,
-        clock: clock.clone(),
-        doorkeeper,
-        nodes: nodes.clone(),
-        live,
-        stop: stop.clone(),
-    });
+    statistics::rebuild::build_missing(&store).await?;
+    let centre = centre(&config.data, store.clone(), clock.clone(), stop.clone()).await?;
+    let nodes = centre.nodes.clone();
+    let data = config.data.clone();
+    let audit_key = tokio::task::spawn_blocking(move || AuditKey::open(&data)).await??;
+    let signing = checkpoint::keep(store.clone(), clock.clone(), audit_key, stop.clone());
+    let signing = tokio::spawn(signing);
+    let kept = store.clone();
+    let sending = Runner::new(store, clock.clone(), centre.webhooks.clone()).run(stop.clone());
+    let mut sending = work.spawn(sending);
     let site_listener = bind(config.listen).context("the people's site")?;
     let nodes_listener = bind(config.nodes_listen).context("the node listener")?;
     let addresses = Addresses {
@@ -103,9 +116,11 @@ async fn serve(
     };
     let tls = tls(nodes.ca().site_certificate(&config.site_names, clock.now())?)?;
     let handle = Handle::new();
-    let mut server = axum_server::from_tcp_rustls(site_listener, tls)?.handle(handle.clone());
+    let acceptor = RustlsAcceptor::new(tls).acceptor(Doorway::of_people());
+    let mut server = axum_server::from_tcp(site_listener)?.acceptor(acceptor).handle(handle.clone());
     server.http_builder().http1().timer(hyper_util::rt::TokioTimer::new()).header_read_timeout(HEADERS);
-    let service = assembly::router(centre).into_make_service_with_connect_info::<SocketAddr>();
+    let mut scores = work.spawn(queue::keep_scores(centre.clone()));
+    let service = beside(assembly::router(centre), work).into_make_service_with_connect_info::<SocketAddr>();
     let mut site = tokio::spawn(server.serve(service));
     let nodes_listener = tokio::net::TcpListener::from_std(nodes_listener)?;
     let names = config.site_names.clone();
@@ -113,13 +128,20 @@ async fn serve(
     let mut node_side =
         tokio::spawn(async move { nodes::serve::serve(nodes, nodes_listener, &names, nodes_stop).await });
     write_addresses(&config.data, &addresses)?;
+    let watchdog = tokio::spawn(service::watch(kept.clone()));
+    service::say(sd_notify::NotifyState::Ready);
     tracing::info!(site = addresses.site, nodes = addresses.nodes, pin = addresses.pin, "the centre serves");
     let ended = tokio::select! {
+        // First, since what follows ends too when the centre is told to stop.
+        biased;
         () = stop.cancelled() => Ok(()),
         result = &mut site => Err(anyhow::anyhow!("the people's site ended by itself: {result:?}")),
+        why = kept.failure() => Err(anyhow::anyhow!("the database cannot be written: {why}")),
         result = &mut node_side => Err(anyhow::anyhow!("the node listener ended by itself: {result:?}")),
     };
     tracing::info!("the centre stops");
+    service::say(sd_notify::NotifyState::Stopping);
+    watchdog.abort();
     stop.cancel();
     handle.graceful_shutdown(Some(STOPPING));
     let both = async {
@@ -129,13 +151,43 @@ async fn serve(
         if !node_side.is_finished() {
             let _ = (&mut node_side).await;
         }
+        let _ = (&mut scores).await;
+        let _ = (&mut sending).await;
+        // What was done until now is signed before the store closes.
+        let _ = signing.await;
     };
     if tokio::time::timeout(STOPPING + Duration::from_secs(1), both).await.is_err() {
         tracing::warn!("some connections did not end in time and were cut");
         site.abort();
         node_side.abort();
+        scores.abort();
+        sending.abort();
     }
     ended
+}
+
+/// A centre over `store` with its keys in the data folder, which serves nothing yet.
+pub async fn centre(data: &Path, store: Store, clock: Clock, stop: CancellationToken) -> Result<Centre> {
+    let nodes = Nodes::open(data, store.clone(), clock.clone()).await?;
+    let folder = data.to_owned();
+    let (doorkeeper, key, webhooks) = tokio::task::spawn_blocking(move || {
+        anyhow::Ok((Doorkeeper::open(&folder)?, EvidenceKey::open(&folder)?, Secrets::open(&folder)?))
+    })
+    .await??;
+    let live = Live::new(nodes.clone(), stop.clone());
+    Ok(Centre::new(Parts {
+        data: data.to_owned(),
+        store,
+        clock,
+        doorkeeper,
+        nodes,
+        live,
+        evidence: Evidence::new(key, data.join("evidence")),
+        viewings: crate::recordings::Viewings::default(),
+        outlooks: queue::Outlooks::default(),
+        webhooks,
+        stop,
+    }))
 }
 
 /// What is done once: the import, or a root to stand on.
@@ -191,7 +243,7 @@ fn tls(certificate: ServerCertificate) -> Result<RustlsConfig> {
 }
 
 fn write_addresses(data: &Path, addresses: &Addresses) -> Result<()> {
-    let (new, file) = (data.join("addresses.json.new"), data.join("addresses.json"));
+    let (new, file) = (data.join(format!("{ADDRESSES}.new")), data.join(ADDRESSES));
     std::fs::write(&new, serde_json::to_vec_pretty(addresses)?)?;
     std::fs::rename(&new, &file).context("writing addresses.json")
 }

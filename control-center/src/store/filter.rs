@@ -38,6 +38,32 @@ impl<'a> Filter<'a> {
         self
     }
 
+    /// A condition without an argument.
+    pub fn always(&mut self, condition: &str) -> &mut Self {
+        self.conditions.push(condition.to_owned());
+        self
+    }
+
+    /// Only rows behind the cursor (`key`, `id`) of a list ordered by both in this direction.
+    pub fn behind(
+        &mut self,
+        key_column: &str,
+        key: &'a i64,
+        id_column: &str,
+        id: &'a str,
+        descending: bool,
+    ) -> &mut Self {
+        self.params.push(key.to_param());
+        self.params.push(id.to_param());
+        let (key, id) = (self.params.len() - 1, self.params.len());
+        let side = if descending { '<' } else { '>' };
+        // The first condition is what an index can begin at.
+        self.conditions.push(format!(
+            "{key_column} {side}= ${key} AND ({key_column} {side} ${key} OR {id_column} {side} ${id})"
+        ));
+        self
+    }
+
     /// Only rows behind the cursor (`at`, `id`) of a list ordered by both, newest first.
     pub fn after(&mut self, at_column: &str, at: &'a i64, id_column: &str, id: &'a str) -> &mut Self {
         self.params.push(at.to_param());

@@ -14,9 +14,10 @@ mod value;
 use std::{path::Path, sync::Arc};
 
 use futures_util::future::BoxFuture;
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::{broadcast, oneshot, watch};
 
 pub use change::Change;
+use change::Changes;
 pub use filter::Filter;
 pub use value::{Cell, FromCell, Param, Row, ToParam};
 
@@ -106,6 +107,8 @@ pub trait Engine: Send + Sync {
     fn read(&self, job: ReadJob) -> BoxFuture<'_, Result<(), StoreError>>;
     /// Hands over a writing; done when it is queued. The job's own `finish` tells of the commit.
     fn write(&self, job: WriteJob) -> BoxFuture<'_, Result<(), StoreError>>;
+    /// Done, with the reason, when it can write no more and must be opened anew.
+    fn failure(&self) -> BoxFuture<'_, String>;
     /// Its figures, as Prometheus reads them.
     fn metrics(&self) -> String;
     /// Writes what is queued and closes.
@@ -116,14 +119,14 @@ pub trait Engine: Send + Sync {
 #[derive(Clone)]
 pub struct Store {
     engine: Arc<dyn Engine>,
-    changes: broadcast::Sender<Change>,
+    changes: Changes,
 }
 
 impl Store {
     /// Opens (and if need be makes or migrates) the SQLite database `file`. Blocking: call it before serving.
     pub fn open_sqlite(file: &Path) -> Result<Self, StoreError> {
         let engine = Arc::new(sqlite::Sqlite::open(file)?);
-        Ok(Self { engine, changes: broadcast::channel(CHANGES).0 })
+        Ok(Self { engine, changes: Changes::new(CHANGES) })
     }
 
     /// Reads on one snapshot.
@@ -165,8 +168,7 @@ impl Store {
                     };
                     if result.is_ok() {
                         for change in changes {
-                            // Nobody listening is nothing to report.
-                            let _ = pushes.send(change);
+                            pushes.tell(change);
                         }
                     }
                     let _ = sender.send(result);
@@ -179,13 +181,23 @@ impl Store {
 
     /// What is written from now on, each change after its commit. A receiver that lags must read everything anew.
     pub fn changes(&self) -> broadcast::Receiver<Change> {
-        self.changes.subscribe()
+        self.changes.each()
+    }
+
+    /// Changes with every [`Change::Tree`] from now on: what somebody may see may be different.
+    pub fn tree(&self) -> watch::Receiver<u64> {
+        self.changes.tree()
     }
 
     /// Tells open pages of a change that no write carries (a camera's state lives in memory).
     pub fn announce(&self, change: Change) {
-        // Nobody listening is nothing to report.
-        let _ = self.changes.send(change);
+        self.changes.tell(change);
+    }
+
+    /// Done, with the reason, when the store can write no more (a commit failed): the program must end and be started
+    /// again.
+    pub async fn failure(&self) -> String {
+        self.engine.failure().await
     }
 
     /// The engine's figures, as Prometheus reads them.

@@ -19,7 +19,7 @@ use rusqlite::{
     Connection, ErrorCode, OpenFlags,
     types::{ToSqlOutput, ValueRef},
 };
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 
 use super::{Cell, Engine, Param, ReadJob, Row, Sql, StoreError, WriteJob, migrate};
 
@@ -42,6 +42,7 @@ pub struct Sqlite {
     readers: Arc<Mutex<Vec<Connection>>>,
     free: Arc<Semaphore>,
     figures: Arc<Figures>,
+    failure: watch::Receiver<Option<String>>,
 }
 
 /// What is counted since the start.
@@ -77,11 +78,12 @@ impl Sqlite {
             .collect::<Result<Vec<_>, StoreError>>()?;
         let (sender, receiver) = mpsc::channel(QUEUE);
         let figures = Arc::new(Figures::default());
+        let (failed, failure) = watch::channel(None);
         let thread = thread::Builder::new()
             .name("store-writer".into())
             .spawn({
                 let figures = figures.clone();
-                move || write_all(&writer, receiver, &figures)
+                move || write_all(&writer, receiver, &figures, &failed)
             })
             .map_err(|error| StoreError::Open(error.to_string()))?;
         Ok(Self {
@@ -90,8 +92,38 @@ impl Sqlite {
             readers: Arc::new(Mutex::new(readers)),
             free: Arc::new(Semaphore::new(READERS)),
             figures,
+            failure,
         })
     }
+}
+
+/// Writes a consistent copy of the database `file`, which may be in use, to the new file `to`. Blocking.
+///
+/// # Errors
+/// The engine's; a full disk.
+pub fn copy(file: &Path, to: &Path) -> Result<(), StoreError> {
+    let connection = read_only(file)?;
+    let name = to.to_str().ok_or_else(|| StoreError::Open(format!("{} is not UTF-8", to.display())))?;
+    connection.execute("VACUUM INTO ?1", [name]).map_err(|error| failed("VACUUM INTO", &error))?;
+    Ok(())
+}
+
+/// Reads a database file that nobody uses through and through. Blocking.
+///
+/// # Errors
+/// It is damaged, with the engine's own words.
+pub fn check(file: &Path) -> Result<(), StoreError> {
+    let said: String = read_only(file)?
+        .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
+        .map_err(|error| failed("integrity_check", &error))?;
+    if said == "ok" { Ok(()) } else { Err(StoreError::Read(said)) }
+}
+
+fn read_only(file: &Path) -> Result<Connection, StoreError> {
+    let open = |error: rusqlite::Error| StoreError::Open(format!("{}: {error}", file.display()));
+    let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(open)?;
+    connection.busy_timeout(WAIT).map_err(open)?;
+    Ok(connection)
 }
 
 impl Engine for Sqlite {
@@ -130,6 +162,17 @@ impl Engine for Sqlite {
         })
     }
 
+    fn failure(&self) -> BoxFuture<'_, String> {
+        let mut failure = self.failure.clone();
+        Box::pin(async move {
+            match failure.wait_for(Option::is_some).await.map(|why| why.clone()) {
+                Ok(Some(why)) => why,
+                // Closed in good order.
+                _ => std::future::pending().await,
+            }
+        })
+    }
+
     fn metrics(&self) -> String {
         let figure = |figure: &AtomicU64| figure.load(Ordering::Relaxed);
         let seconds = figure(&self.figures.micros) as f64 / 1e6;
@@ -161,8 +204,14 @@ impl Engine for Sqlite {
     }
 }
 
-/// The writer's thread: takes what waits, commits it together, tells each.
-fn write_all(connection: &Connection, mut jobs: mpsc::Receiver<WriteJob>, figures: &Figures) {
+/// The writer's thread: takes what waits, commits it together, tells each. It ends when a commit fails for another reason
+/// than a full disk or a lock: after a failed flush nobody knows what is on disk, and only opening the file anew tells.
+fn write_all(
+    connection: &Connection,
+    mut jobs: mpsc::Receiver<WriteJob>,
+    figures: &Figures,
+    failed_for_good: &watch::Sender<Option<String>>,
+) {
     while let Some(first) = jobs.blocking_recv() {
         let begun = Instant::now();
         let mut ran = Vec::new();
@@ -188,6 +237,10 @@ fn write_all(connection: &Connection, mut jobs: mpsc::Receiver<WriteJob>, figure
         count(&figures.micros, u64::try_from(begun.elapsed().as_micros()).unwrap_or(0));
         for finish in ran {
             finish(commit.clone());
+        }
+        if let Err(StoreError::Sql { why, .. }) = commit {
+            failed_for_good.send_replace(Some(why));
+            return;
         }
     }
     if let Err(error) = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)") {

@@ -95,9 +95,10 @@ async fn what_is_written_is_there_after_reopening() {
     let store = Store::open_sqlite(&file).unwrap();
     assert_eq!(count(&store).await, 1);
     store.close().await;
-    // A database of a newer program is refused.
+    // A database that only newer programs can use is refused.
     let connection = rusqlite::Connection::open(&file).unwrap();
     connection.execute("INSERT INTO schema_version (version, name) VALUES (999, 'later')", []).unwrap();
+    connection.execute("UPDATE schema_readable SET from_version = 999", []).unwrap();
     assert!(matches!(Store::open_sqlite(&file), Err(StoreError::Open(_))));
 }
 

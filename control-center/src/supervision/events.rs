@@ -9,7 +9,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     Centre,
-    access::{Action, Person, Scope, may_somewhere},
+    access::{Action, Person, may_somewhere, personal::Shown},
     cases::raw,
     site::{extract::Asked, list::limit, problem::Problem},
     store::{Filter, StoreError},
@@ -31,6 +31,8 @@ struct EventsAsked {
     window: Option<WindowId>,
     /// Of this kind; a kind that ends with a dot means all that begin so, such as `rating.`.
     kind: Option<String>,
+    /// Why citizens' mobile and identity numbers are to be shown in full; without it they are masked.
+    unmask: Option<String>,
     /// Behind this cursor: a page's `next` or `last`.
     after: Option<i64>,
     /// The most events.
@@ -40,7 +42,7 @@ struct EventsAsked {
 /// Events in the order of intake.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct EventPage {
-    /// Each exactly as it was journalled.
+    /// Each exactly as it was journalled, but for citizens' mobile and identity numbers, which are masked.
     #[schema(value_type = Vec<Object>)]
     pub items: Vec<Box<RawValue>>,
     /// Where the next page begins; none when this is the last for now.
@@ -58,12 +60,13 @@ async fn list(
     Asked(asked): Asked<EventsAsked>,
 ) -> Result<Json<EventPage>, Problem> {
     may_somewhere(&person, Action::SeeService)?;
+    let shown = Shown::list(&centre, &person, asked.unmask.clone(), "events").await?;
     let most = limit(asked.limit);
     let after = asked.after;
     let mut rows = centre
         .store
         .read(move |sql| {
-            let scope = Scope::of(&person, Action::SeeService);
+            let scope = shown.scope(&person, Action::SeeService);
             let (prefix, exact) = match asked.kind {
                 Some(kind) if kind.ends_with('.') => (Some((kind.clone(), format!("{kind}\u{7f}"))), None),
                 kind => (None, kind),
@@ -85,7 +88,7 @@ async fn list(
             );
             let rows = sql.query(&statement, &params)?;
             rows.iter()
-                .map(|row| Ok((row.get::<i64>(0)?, raw(row, 1)?)))
+                .map(|row| Ok((row.get::<i64>(0)?, shown.event(raw(row, 1)?))))
                 .collect::<Result<Vec<_>, StoreError>>()
         })
         .await?;

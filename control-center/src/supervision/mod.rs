@@ -1,7 +1,19 @@
-//! Supervision: how much of what happens at windows belongs to a case (coverage), and the record of events itself as a
-//! list. Owns the table `coverage`; reads `events`, which the intake writes.
+//! Supervision: an area at one look with what is wrong in it now (overview), how much of what happens at windows belongs
+//! to a case (coverage), what of it calls for somebody (alarms), and the record of events itself as a list. Owns the table
+//! `coverage`; reads `events`, which the intake writes.
 
+mod alarms;
 mod events;
+mod overview;
+mod period;
+mod ratings;
+mod report;
+mod report_sheet;
+#[cfg(test)]
+mod report_tests;
+mod wrong;
+
+pub use alarms::{Alarm, alarms_after, newest};
 
 use axum::{Json, extract::State};
 use control_protocol::StoredEvent;
@@ -18,8 +30,11 @@ use crate::{
 };
 
 /// Counts the event, if it is one of a window's dealings with people.
-pub fn project(sql: &mut dyn Sql, stored: &StoredEvent, _: &mut Vec<Change>) -> Result<(), StoreError> {
+pub fn project(sql: &mut dyn Sql, stored: &StoredEvent, changes: &mut Vec<Change>) -> Result<(), StoreError> {
     let event = &stored.event;
+    if alarms::is_alarm(event) {
+        changes.push(Change::Alarm(event.hall.clone()));
+    }
     if event.window.is_none() || !event.happening.is_service_event() {
         return Ok(());
     }
@@ -32,9 +47,28 @@ pub fn project(sql: &mut dyn Sql, stored: &StoredEvent, _: &mut Vec<Change>) -> 
     Ok(())
 }
 
+/// The coverage of the halls within `scope`, by id.
+fn shares_of(sql: &mut dyn Sql, scope: &Scope) -> Result<Vec<HallShare>, StoreError> {
+    let mut filter = Filter::new();
+    filter.within("h.path", scope);
+    let (statement, params) = filter.statement(
+        "SELECT h.id, COALESCE(c.window_events, 0), COALESCE(c.tagged, 0) \
+         FROM halls h LEFT JOIN coverage c ON c.hall = h.id",
+        "ORDER BY h.path",
+        10_000,
+    );
+    let read = |row: &Row| Ok(HallShare { hall: row.get(0)?, share: Share::of(row.get(1)?, row.get(2)?) });
+    sql.query(&statement, &params)?.iter().map(read).collect()
+}
+
 /// This room's routes.
 pub fn routes() -> OpenApiRouter<Centre> {
-    OpenApiRouter::new().routes(routes!(coverage)).merge(events::routes())
+    OpenApiRouter::new()
+        .routes(routes!(coverage))
+        .merge(events::routes())
+        .merge(overview::routes())
+        .merge(report::routes())
+        .merge(report_sheet::routes())
 }
 
 /// How many window events carry a case ID.
@@ -81,23 +115,7 @@ pub struct Coverage {
     responses((status = 200, body = Coverage), (status = 403, body = Problem)))]
 async fn coverage(State(centre): State<Centre>, person: Person) -> Result<Json<Coverage>, Problem> {
     may_somewhere(&person, Action::SeeService)?;
-    let items = centre
-        .store
-        .read(move |sql| {
-            let scope = Scope::of(&person, Action::SeeService);
-            let mut filter = Filter::new();
-            filter.within("h.path", &scope);
-            let (statement, params) = filter.statement(
-                "SELECT h.id, COALESCE(c.window_events, 0), COALESCE(c.tagged, 0) \
-                 FROM halls h LEFT JOIN coverage c ON c.hall = h.id",
-                "ORDER BY h.path",
-                10_000,
-            );
-            let read =
-                |row: &Row| Ok(HallShare { hall: row.get(0)?, share: Share::of(row.get(1)?, row.get(2)?) });
-            sql.query(&statement, &params)?.iter().map(read).collect::<Result<Vec<_>, StoreError>>()
-        })
-        .await?;
+    let items = centre.store.read(move |sql| shares_of(sql, &Scope::of(&person, Action::SeeService))).await?;
     let sum = |part: fn(&Share) -> u64| items.iter().map(|item| part(&item.share)).sum();
     let total = Share::of(sum(|s| s.window_events), sum(|s| s.tagged));
     Ok(Json(Coverage { items, total, next: None }))

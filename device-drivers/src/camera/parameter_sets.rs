@@ -11,6 +11,8 @@ pub enum Codec {
     H264,
     /// H.265; the record is an `hvcC`.
     H265,
+    /// JPEG pictures one after the other; there is no record.
+    Jpeg,
 }
 
 /// Whether frames may come in another order than they are shown in: `None` if the parameter sets do not say.
@@ -18,6 +20,7 @@ pub fn reorders(codec: Codec, record: &[u8]) -> Option<bool> {
     match codec {
         Codec::H264 => h264_reorders(first_avc_sps(record)?),
         Codec::H265 => h265_reorders(first_hevc_sps(record)?),
+        Codec::Jpeg => Some(false),
     }
 }
 

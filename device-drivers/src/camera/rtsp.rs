@@ -4,7 +4,7 @@
 //! timeouts inside (docs/reference/devices.md D), so each stage has one here, and each end says at which stage it came. The
 //! password is in no URL, no log line and no error.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -23,6 +23,7 @@ use url::Url;
 use super::{
     parameter_sets::{self, Codec},
     retry::Failure,
+    sound::{self, SoundCodec, SoundFrame, SoundParameters},
     timeline::Timeline,
 };
 use crate::clock::{Mono, MonotonicClock};
@@ -49,6 +50,8 @@ pub struct CameraSource {
     pub password: String,
     /// How RTP travels.
     pub transport: Transport,
+    /// Its sound is taken too, where it sends any that is known.
+    pub sound: bool,
 }
 
 impl fmt::Debug for CameraSource {
@@ -114,9 +117,9 @@ impl Default for PullTimeouts {
 /// What a decoder needs to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VideoParameters {
-    /// RFC 6381 name, such as `avc1.4D401F`.
+    /// RFC 6381 name, such as `avc1.4D401F`; `jpeg` for motion JPEG.
     pub codec: String,
-    /// `avcC` or `hvcC`.
+    /// `avcC` or `hvcC`; nothing for JPEG.
     pub config: Bytes,
     /// Width of the picture shown, in pixels.
     pub width: u32,
@@ -135,7 +138,7 @@ pub struct AccessUnit {
     pub pts_us: i64,
     /// When its first packet arrived.
     pub arrived: Mono,
-    /// NAL units with four-byte lengths, without parameter sets.
+    /// NAL units with four-byte lengths, without parameter sets; a whole JPEG.
     pub data: Bytes,
     /// Something is missing or the camera's time jumped just before; also set on the first unit of a pull.
     pub discontinuity: bool,
@@ -148,6 +151,8 @@ pub enum CameraItem {
     Parameters(Arc<VideoParameters>),
     /// The next picture.
     Unit(AccessUnit),
+    /// The next piece of sound; only where it was asked for.
+    Sound(SoundFrame),
 }
 
 /// Why a pull ended, by stage. Texts never contain the password.
@@ -172,7 +177,7 @@ pub enum PullEnd {
     #[error("the camera did not start its stream: {0}")]
     Setup(String),
     /// No video that we know.
-    #[error("the camera sends no H.264 or H.265 video: {0}")]
+    #[error("the camera sends no H.264, H.265 or JPEG video: {0}")]
     Unsupported(String),
     /// It plays, but no key frame came.
     #[error("no key frame within {0:?} of starting")]
@@ -226,12 +231,12 @@ pub async fn pull(
 ) -> PullEnd {
     let pulling = async {
         let opening = tokio::time::timeout(timeouts.open, open(source)).await;
-        let (demuxed, stream, codec) = match opening {
+        let opened = match opening {
             Ok(Ok(opened)) => opened,
             Ok(Err(end)) => return end,
             Err(_elapsed) => return PullEnd::Connect(format!("no answer within {:?}", timeouts.open)),
         };
-        Pull::new(demuxed, stream, codec, clock, timeouts).run(&mut on_item).await
+        Pull::new(opened, clock, timeouts).run(&mut on_item).await
     };
     tokio::select! {
         biased;
@@ -240,17 +245,30 @@ pub async fn pull(
     }
 }
 
-async fn open(source: &CameraSource) -> Result<(Demuxed, usize, Codec), PullEnd> {
+/// A stream that plays.
+pub(super) struct Opened {
+    pub(super) demuxed: Demuxed,
+    /// The number of its picture's stream.
+    pub(super) stream: usize,
+    pub(super) codec: Codec,
+    sound: Option<(usize, SoundCodec)>,
+}
+
+pub(super) async fn open(source: &CameraSource) -> Result<Opened, PullEnd> {
     let options = SessionOptions::default().creds(source.credentials()).user_agent("hallwatch".to_owned());
     let mut session =
         Session::describe(source.bare_url(), options).await.map_err(|e| classify(&e, &Stage::Describe))?;
     let known = |name: &str| match name {
         "h264" => Some(Codec::H264),
         "h265" => Some(Codec::H265),
+        "jpeg" => Some(Codec::Jpeg),
         _ => None,
     };
     let videos = || session.streams().iter().enumerate().filter(|(_, s)| s.media() == "video");
-    let Some((stream, codec)) = videos().find_map(|(at, s)| Some((at, known(s.encoding_name())?))) else {
+    let named = || videos().filter_map(|(at, s)| Some((at, known(s.encoding_name())?)));
+    // JPEG only where there is nothing better.
+    let best = named().find(|(_, codec)| *codec != Codec::Jpeg).or_else(|| named().next());
+    let Some((stream, codec)) = best else {
         let offered: Vec<_> = videos().map(|(_, s)| s.encoding_name().to_owned()).collect();
         return Err(PullEnd::Unsupported(if offered.is_empty() {
             "no video at all".to_owned()
@@ -262,15 +280,16 @@ async fn open(source: &CameraSource) -> Result<(Demuxed, usize, Codec), PullEnd>
         Transport::Tcp => retina::client::Transport::Tcp(TcpTransportOptions::default()),
         Transport::Udp => retina::client::Transport::Udp(UdpTransportOptions::default()),
     };
-    let setup = SetupOptions::default().transport(transport).frame_format(FrameFormat::MP4);
+    let setup = SetupOptions::default().transport(transport.clone()).frame_format(FrameFormat::MP4);
     session.setup(stream, setup).await.map_err(|e| classify(&e, &Stage::Setup))?;
+    let sound = if source.sound { sound::set_up(&mut session, transport).await } else { None };
     let play = PlayOptions::default().initial_timestamp(InitialTimestampPolicy::Permissive);
     let playing = session.play(play).await.map_err(|e| classify(&e, &Stage::Setup))?;
     let demuxed = playing.demuxed().map_err(|e| PullEnd::Unsupported(first_line(&e)))?;
-    Ok((demuxed, stream, codec))
+    Ok(Opened { demuxed, stream, codec, sound })
 }
 
-fn first_line(error: &retina::Error) -> String {
+pub(super) fn first_line(error: &retina::Error) -> String {
     error.to_string().lines().next().unwrap_or_default().to_owned()
 }
 
@@ -283,6 +302,7 @@ struct Pull<'a> {
     timeouts: PullTimeouts,
     timeline: Timeline,
     parameters: Option<Arc<VideoParameters>>,
+    sound: Option<(usize, Arc<SoundParameters>)>,
     /// What the parameter sets say about B-frames.
     declared: Option<bool>,
     /// Smoothed time between arrivals.
@@ -292,13 +312,12 @@ struct Pull<'a> {
 }
 
 impl<'a> Pull<'a> {
-    fn new(
-        demuxed: Demuxed,
-        stream: usize,
-        codec: Codec,
-        clock: &'a dyn MonotonicClock,
-        timeouts: PullTimeouts,
-    ) -> Self {
+    fn new(opened: Opened, clock: &'a dyn MonotonicClock, timeouts: PullTimeouts) -> Self {
+        let Opened { demuxed, stream, codec, sound } = opened;
+        let sound = sound.and_then(|(at, codec)| {
+            let told = demuxed.streams().get(at)?.parameters();
+            Some((at, sound::parameters(codec, told)?))
+        });
         Self {
             demuxed,
             stream,
@@ -307,6 +326,7 @@ impl<'a> Pull<'a> {
             timeouts,
             timeline: Timeline::default(),
             parameters: None,
+            sound,
             declared: None,
             interval: None,
             last_arrival: None,
@@ -316,13 +336,23 @@ impl<'a> Pull<'a> {
 
     async fn run(mut self, on_item: &mut impl FnMut(CameraItem)) -> PullEnd {
         let mut deadline = Instant::now() + self.timeouts.first_frame;
+        // One timer that looks anew when it is due, where one for each frame would be set and taken back each time.
+        let mut alarm = pin!(tokio::time::sleep_until(deadline));
         loop {
-            let Ok(item) = tokio::time::timeout_at(deadline, self.demuxed.next()).await else {
-                return if self.started {
-                    PullEnd::FrameTimeout(self.patience())
-                } else {
-                    PullEnd::FirstFrame(self.timeouts.first_frame)
-                };
+            let item = tokio::select! {
+                biased;
+                item = self.demuxed.next() => item,
+                () = &mut alarm => {
+                    if Instant::now() < deadline {
+                        alarm.as_mut().reset(deadline);
+                        continue;
+                    }
+                    return if self.started {
+                        PullEnd::FrameTimeout(self.patience())
+                    } else {
+                        PullEnd::FirstFrame(self.timeouts.first_frame)
+                    };
+                }
             };
             match item {
                 None => return PullEnd::Stream("the camera closed the connection".to_owned()),
@@ -331,6 +361,17 @@ impl<'a> Pull<'a> {
                     self.frame(frame, on_item);
                     if self.started {
                         deadline = Instant::now() + self.patience();
+                        if deadline < alarm.deadline() {
+                            alarm.as_mut().reset(deadline);
+                        }
+                    }
+                }
+                Some(Ok(CodecItem::AudioFrame(heard))) => {
+                    if let Some((_, parameters)) =
+                        self.sound.as_ref().filter(|(at, _)| *at == heard.stream_id())
+                        && self.started
+                    {
+                        on_item(CameraItem::Sound(sound::frame(parameters, &heard, self.clock)));
                     }
                 }
                 Some(Ok(_)) => {}
@@ -403,11 +444,12 @@ impl<'a> Pull<'a> {
         let Some(ParametersRef::Video(video)) = self.demuxed.streams()[self.stream].parameters() else {
             return;
         };
-        let config = Bytes::copy_from_slice(video.extra_data());
+        let jpeg = self.codec == Codec::Jpeg;
+        let config = if jpeg { Bytes::new() } else { Bytes::copy_from_slice(video.extra_data()) };
         self.declared = parameter_sets::reorders(self.codec, &config);
         let (width, height) = video.pixel_dimensions();
         let parameters = Arc::new(VideoParameters {
-            codec: video.rfc6381_codec().to_owned(),
+            codec: if jpeg { "jpeg".to_owned() } else { video.rfc6381_codec().to_owned() },
             config,
             width,
             height,

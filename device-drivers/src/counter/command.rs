@@ -1,6 +1,6 @@
 //! What the host can say on a counter bus of its own accord.
 
-use super::frame::Frame;
+use crate::profile::Order;
 
 /// What the host can ask of devices on the bus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,21 +31,19 @@ pub enum BusCommand {
     },
 }
 
-impl BusCommand {
-    /// The frame on the wire.
-    pub fn frame(self) -> Frame {
-        let cells = |n: u32| [(n / 100 % 10) as u8, (n / 10 % 10) as u8, (n % 10) as u8];
-        match self {
-            Self::BeginEvaluation { address } => Frame::new(address, 0x01, [0x0B]),
-            Self::ShowTicket { address, n } => {
-                let [a, b, c] = cells(n);
-                Frame::new(address, 0x02, [0x0A, 0x0A, 0x0A, a, b, c])
-            }
-            Self::ShowWaiting { address, n } => {
-                let [a, b, c] = cells(n.min(999));
-                Frame::new(address, 0x02, [a, b, c, 0x0A, 0x0A, 0x0A])
-            }
-            Self::Beep { address } => Frame::new(address, 0x03, []),
+impl From<BusCommand> for Order {
+    fn from(command: BusCommand) -> Self {
+        let (name, address) = match command {
+            BusCommand::BeginEvaluation { address } => ("start_evaluation", address),
+            BusCommand::ShowTicket { address, .. } => ("show_ticket", address),
+            BusCommand::ShowWaiting { address, .. } => ("show_waiting", address),
+            BusCommand::Beep { address } => ("beep", address),
+        };
+        let order = Order::command(name).to(address);
+        match command {
+            BusCommand::ShowTicket { n, .. } => order.with("n", u64::from(n)),
+            BusCommand::ShowWaiting { n, .. } => order.with("n", u64::from(n.min(999))),
+            BusCommand::BeginEvaluation { .. } | BusCommand::Beep { .. } => order,
         }
     }
 }
@@ -53,18 +51,26 @@ impl BusCommand {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        counter::bus::PROFILE,
+        profile::{What, shipped::Library},
+    };
 
     /// The host's vectors of docs/reference/devices.md B2.1.
     #[test]
     fn vectors() {
+        let profile = Library::one_shipped(PROFILE).unwrap();
         for (command, wire) in [
             (BusCommand::ShowTicket { address: 3, n: 123 }, "FF680808680302 0A0A0A010203 2916"),
             (BusCommand::ShowTicket { address: 3, n: 7123 }, "FF680808680302 0A0A0A010203 2916"),
             (BusCommand::ShowWaiting { address: 3, n: 17 }, "FF680808680302 0001070A0A0A 2B16"),
+            (BusCommand::ShowWaiting { address: 3, n: 1234 }, "FF680808680302 0909090A0A0A 3E16"),
             (BusCommand::Beep { address: 3 }, "FF680202680303 0616"),
             (BusCommand::BeginEvaluation { address: 3 }, "FF680303680301 0B 0F16"),
         ] {
-            let hex = data_encoding::HEXUPPER.encode(&command.frame().encode());
+            let order = Order::from(command);
+            let What::Command(name) = &order.what else { panic!("{order:?}") };
+            let hex = data_encoding::HEXUPPER.encode(&profile.encode(name, &order.args).unwrap());
             assert_eq!(hex, wire.replace(' ', ""), "{command:?}");
         }
     }

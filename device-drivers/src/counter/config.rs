@@ -4,8 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
-use super::frame::DEFAULT_MAX_LEN;
-use crate::reading::PositionId;
+use crate::{
+    profile::{LineConfigError, ProfileError},
+    reading::PositionId,
+};
+
+/// Longest LEN accepted unless configured otherwise. One known host refuses more than 5, the other takes staff numbers.
+pub const DEFAULT_MAX_LEN: u8 = 16;
 
 /// How an evaluator wants its grade acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -138,6 +143,12 @@ pub enum BusConfigError {
     /// Nothing there.
     #[error("a bus needs at least one keypad or evaluator")]
     Empty,
+    /// The shipped profile is wrong: a fault of the build.
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+    /// What the engine finds.
+    #[error(transparent)]
+    Line(#[from] LineConfigError),
 }
 
 /// TOML keys are strings: `"04" = 5` (hexadecimal, as in the protocol's papers) or `"0x04" = 5`.

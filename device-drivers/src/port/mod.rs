@@ -1,15 +1,25 @@
-//! Where bytes come from: serial lines and TCP connections, behind one small trait.
+//! Where bytes come from: serial lines, TCP in both directions and keyboards, behind one small trait.
 //!
-//! Owns opening, unplug and return. A port that is away costs no CPU: it is tried again after 0.2, 0.5, 1, 2, then
-//! every 5 s (docs/reference/devices.md E). Never looks into the bytes.
+//! Owns opening, unplug and return. A port that is away costs no CPU: a device file is waited for by inotify, what cannot
+//! be watched is tried again after 0.2, 0.5, 1, 2, then every 3 s (docs/reference/devices.md E). Never looks into the
+//! bytes.
 
+pub mod half_duplex;
+pub mod hid;
+pub mod list;
+pub mod listen;
 pub mod serial;
 pub mod tcp;
+mod watch;
 
 use std::{future::Future, io, pin::Pin, time::Duration};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
+pub use half_duplex::{BusRules, HalfDuplex};
+pub use hid::{HidConfig, HidPort, KeyEvent};
+pub use list::{FoundPort, Places, PortKind, Stability, UsbIdentity};
+pub use listen::{ListenConfig, ListenPort, Network};
 pub use serial::{SerialConfig, SerialPort};
 pub use tcp::{TcpConfig, TcpPort};
 
@@ -24,6 +34,18 @@ pub type Stream = Box<dyn Duplex>;
 /// The future of [`Port::open`].
 pub type Opening<'a> = Pin<Box<dyn Future<Output = io::Result<Stream>> + Send + 'a>>;
 
+/// The future of [`Port::stirred`].
+pub type Stirring<'a> = Pin<Box<dyn Future<Output = Stir> + Send + 'a>>;
+
+/// What ended a wait for a port that is away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stir {
+    /// The time is over; nothing is known of the port.
+    TimeOver,
+    /// The device came, or something was done to it.
+    Device,
+}
+
 /// Something that can be opened again and again.
 pub trait Port: Send {
     /// Opens it, within a bounded time.
@@ -31,6 +53,23 @@ pub trait Port: Send {
 
     /// What a log line calls it: path or address, never a secret.
     fn name(&self) -> String;
+
+    /// Waits until it is worth opening again: until the device comes, where that can be seen, else for `wait`. A port
+    /// that will see its device come may wait much longer than `wait`.
+    fn stirred(&mut self, wait: Duration) -> Stirring<'_> {
+        Box::pin(async move {
+            tokio::time::sleep(wait).await;
+            Stir::TimeOver
+        })
+    }
+}
+
+/// Waits after a failed opening, or after a loss, until the port is worth opening again.
+pub async fn until_worth_opening(port: &mut dyn Port, backoff: &mut Backoff) {
+    if port.stirred(backoff.next_wait()).await == Stir::Device {
+        // Its first moments are unsteady (rights are set after the node is made): try again soon, but not as if new.
+        backoff.attempt = 1;
+    }
 }
 
 /// A port that hands out streams made beforehand, one per opening; after the last, opening fails. For tests, and for
@@ -57,14 +96,14 @@ impl Port for HandedPort {
     }
 }
 
-/// Waits between attempts to open: 0.2, 0.5, 1, 2, then 5 s each.
+/// Waits between attempts to open: 0.2, 0.5, 1, 2, then 3 s each.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Backoff {
     attempt: usize,
 }
 
 impl Backoff {
-    const STEPS_MS: [u64; 5] = [200, 500, 1000, 2000, 5000];
+    const STEPS_MS: [u64; 5] = [200, 500, 1000, 2000, 3000];
 
     /// The wait before the next attempt.
     pub fn next_wait(&mut self) -> Duration {
@@ -93,6 +132,9 @@ pub(crate) fn plain_reason(error: &io::Error) -> String {
         }
         io::ErrorKind::ConnectionRefused => "connection refused".to_owned(),
         io::ErrorKind::TimedOut => "no answer in time".to_owned(),
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe => {
+            "it hung up (unplugged, or switched off)".to_owned()
+        }
         _ => error.to_string(),
     }
 }
@@ -105,7 +147,7 @@ mod tests {
     fn backoff_steps() {
         let mut backoff = Backoff::default();
         let waits: Vec<_> = (0..7).map(|_| backoff.next_wait().as_millis()).collect();
-        assert_eq!(waits, [200, 500, 1000, 2000, 5000, 5000, 5000]);
+        assert_eq!(waits, [200, 500, 1000, 2000, 3000, 3000, 3000]);
         backoff.reset();
         assert_eq!(backoff.next_wait().as_millis(), 200);
     }

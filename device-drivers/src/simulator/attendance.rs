@@ -1,34 +1,44 @@
-//! A ZK 4370 terminal on TCP.
+//! A ZK 4370 terminal on TCP and UDP.
 //!
-//! Holds one session at a time, keeps a log of 8-, 16- or 40-byte records, honours a comm key, answers small and large
-//! bulk reads and pushes live events. While a client has it disabled, people wait: their punches are taken when it is
-//! enabled again (docs/reference/devices.md A1.6, A1.10).
+//! Holds one session at a time, keeps a log of 8-, 16- or 40-byte records and a list of users of 28 or 72 bytes, honours a
+//! comm key, answers small and large bulk reads and pushes live events. While a client has it disabled, people wait: their
+//! punches are taken when it is enabled again (docs/reference/devices.md A1.6, A1.10).
+
+mod exchange;
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     io,
+    net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use bytes::Bytes;
+use exchange::{Answer, Client, Medium, event_packet};
 use jiff::{SignedDuration, civil::DateTime};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
-    sync::Notify,
+    net::{TcpListener, TcpStream, UdpSocket},
+    sync::watch,
+    time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     attendance::zk::{
-        packet::{EVENT_ATTLOG, Packet, PacketDecoder, code, comm_key, pack_time},
-        records::{Punch, RecordSize, write_event, write_record},
+        packet::{Packet, PacketDecoder},
+        records::{Punch, RecordSize, write_record},
+        users::{NameEncoding, User, UserSize, write_user},
     },
     clock::LocalClock,
 };
 
+/// A session on UDP of which nothing was heard for so long may be taken over by another client.
+const HALF_DEAD: Duration = Duration::from_secs(5);
+
 /// A terminal as delivered.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct TerminalSetup {
     /// Comm key; 0 = none asked.
     pub comm_key: u32,
@@ -36,6 +46,32 @@ pub struct TerminalSetup {
     pub record_size: RecordSize,
     /// Numbers of enrolled employees; the position is the internal index.
     pub users: Vec<String>,
+    /// Their names, in the same order; may be shorter.
+    pub names: Vec<String>,
+    /// The firmware's code page for names.
+    pub name_encoding: NameEncoding,
+    /// Firmware's size of a user's record.
+    pub user_size: UserSize,
+    /// Its serial number.
+    pub serial: String,
+    /// Time between the packets of one answer on TCP. Real terminals take some milliseconds, and there are clients that
+    /// take one packet for each time they hear something.
+    pub pace: Duration,
+}
+
+impl Default for TerminalSetup {
+    fn default() -> Self {
+        Self {
+            comm_key: 0,
+            record_size: RecordSize::default(),
+            users: Vec::new(),
+            names: Vec::new(),
+            name_encoding: NameEncoding::default(),
+            user_size: UserSize::default(),
+            serial: "CDEMO0001".to_owned(),
+            pace: Duration::ZERO,
+        }
+    }
 }
 
 /// A misbehaviour to order.
@@ -49,8 +85,12 @@ pub enum Fault {
     DropReply,
     /// Nothing is answered while `true`.
     Silence(bool),
-    /// The connection is closed in the middle of the next bulk chunk.
+    /// The next bulk chunk ends in its middle: the connection is closed, or the rest of the datagrams is lost.
     DisconnectInChunk,
+    /// One datagram of the next bulk chunk is lost.
+    DropDatagram,
+    /// The memory is full while `true`: nothing more is recorded.
+    Full(bool),
     /// The connection is closed now.
     Disconnect,
     /// A punch by this employee happens while the next request is outstanding: its event comes before the reply.
@@ -71,13 +111,26 @@ struct State {
     armed: Vec<Fault>,
     silent: bool,
     hang_up: bool,
+    full: bool,
+    /// SET_TIME came, REFRESHDATA not yet.
+    time_written: Option<SignedDuration>,
+    voices: Vec<u32>,
+    requests: BTreeMap<u16, u64>,
+    /// Who has the one session, and when it was last heard.
+    holder: Option<(Holder, Instant)>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Holder {
+    Tcp,
+    Udp(SocketAddr),
 }
 
 /// A handle on a simulated terminal; clones are the same terminal.
 #[derive(Clone)]
 pub struct Terminal {
     state: Arc<Mutex<State>>,
-    changed: Arc<Notify>,
+    changed: Arc<watch::Sender<()>>,
     local: Arc<dyn LocalClock>,
 }
 
@@ -97,8 +150,13 @@ impl Terminal {
             armed: Vec::new(),
             silent: false,
             hang_up: false,
+            full: false,
+            time_written: None,
+            voices: Vec::new(),
+            requests: BTreeMap::new(),
+            holder: None,
         };
-        Self { state: Arc::new(Mutex::new(state)), changed: Arc::default(), local }
+        Self { state: Arc::new(Mutex::new(state)), changed: Arc::new(watch::Sender::new(())), local }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -106,7 +164,7 @@ impl Terminal {
     }
 
     /// An employee punches now. Gives the punch as recorded, or `None` when the terminal is disabled: then it is recorded, with that
-    /// time, once it is enabled.
+    /// time, once it is enabled; or when its memory is full: then it is lost.
     pub fn punch(&self, employee: &str, verify: u8, state: u8) -> Option<Punch> {
         let at = self.terminal_time();
         let mut terminal = self.state();
@@ -115,10 +173,10 @@ impl Terminal {
             return None;
         }
         let punch = Punch { employee: employee.to_owned(), at, verify, state };
-        terminal.record(punch.clone());
+        let recorded = terminal.record(punch.clone());
         drop(terminal);
-        self.changed.notify_one();
-        Some(punch)
+        self.changed.send_replace(());
+        recorded.then_some(punch)
     }
 
     /// Puts past punches into the log, without events.
@@ -145,16 +203,22 @@ impl Terminal {
         let mut state = self.state();
         match fault {
             Fault::Silence(on) => state.silent = on,
+            Fault::Full(on) => state.full = on,
             Fault::Disconnect => state.hang_up = true,
             armed => state.armed.push(armed),
         }
         drop(state);
-        self.changed.notify_one();
+        self.changed.send_replace(());
     }
 
     /// Every punch in the log, oldest first.
     pub fn log(&self) -> Vec<Punch> {
         self.state().log.clone()
+    }
+
+    /// As a client leaves it that disables it and dies.
+    pub fn leave_disabled(&self) {
+        self.state().enabled = false;
     }
 
     /// `false` while a client has disabled it.
@@ -172,7 +236,42 @@ impl Terminal {
         self.state().sessions
     }
 
-    /// Serves clients, one after the other, until cancelled.
+    /// The voice prompts that were asked for.
+    pub fn voices(&self) -> Vec<u32> {
+        self.state().voices.clone()
+    }
+
+    /// How often each command was received.
+    pub fn requests(&self) -> BTreeMap<u16, u64> {
+        self.state().requests.clone()
+    }
+
+    /// Live events that wait to be sent to the one who has the session.
+    fn events_for(&self, holder: Holder) -> Vec<Packet> {
+        let mut state = self.state();
+        if state.holder.is_none_or(|(held, _)| held != holder) {
+            return Vec::new();
+        }
+        let events = std::mem::take(&mut state.events);
+        if state.silent { Vec::new() } else { events.iter().map(event_packet).collect() }
+    }
+
+    /// A request of a client; `None` while another one has the session.
+    fn answer(&self, client: &mut Client, packet: &Packet, who: Holder) -> Option<Answer> {
+        let now = self.terminal_time();
+        let mut state = self.state();
+        if state.holder.is_some_and(|(held, heard)| held != who && heard.elapsed() < HALF_DEAD) {
+            return None;
+        }
+        state.holder = Some((who, Instant::now()));
+        let answer = client.answer(packet, &mut state, now);
+        if !answer.goes_on {
+            state.release(who);
+        }
+        Some(answer)
+    }
+
+    /// Serves clients on TCP, one after the other, until cancelled.
     ///
     /// # Errors
     /// The listener's own errors; a client's are its own.
@@ -188,45 +287,52 @@ impl Terminal {
                     tracing::debug!(%error, "the client of the simulated terminal is gone");
                 },
             }
-            let mut state = self.state();
-            state.live = false;
-            state.events.clear();
+            self.state().release(Holder::Tcp);
         }
     }
 
     async fn one_client(&self, mut stream: TcpStream) -> io::Result<()> {
         stream.set_nodelay(true)?;
         self.state().hang_up = false;
-        let mut client = Client::default();
+        let mut changed = self.changed.subscribe();
+        let mut client = Client::new(Medium::Tcp);
         let mut decoder = PacketDecoder::default();
         let mut buffer = vec![0u8; 4096];
         loop {
-            let events: Vec<u8> = {
-                let mut state = self.state();
-                if state.hang_up {
-                    return Ok(());
-                }
-                let silent = state.silent;
-                let events = std::mem::take(&mut state.events);
-                if silent {
-                    Vec::new()
-                } else {
-                    events.iter().flat_map(|e| event_packet(e).encode()).collect()
-                }
-            };
-            stream.write_all(&events).await?;
+            if self.state().hang_up {
+                return Ok(());
+            }
+            let events = self.events_for(Holder::Tcp);
+            stream.write_all(&events.iter().flat_map(Packet::encode).collect::<Vec<u8>>()).await?;
             tokio::select! {
-                () = self.changed.notified() => {}
+                _changed = changed.changed() => {}
                 read = stream.read(&mut buffer) => {
                     match read? {
                         0 => return Ok(()),
                         n => decoder.push(&buffer[..n]),
                     }
                     while let Some(packet) = decoder.next_packet().map_err(io::Error::other)? {
-                        let now = self.terminal_time();
-                        let (wire, goes_on) = client.answer(&packet, &mut self.state(), now);
-                        stream.write_all(&wire).await?;
-                        if !goes_on {
+                        let Some(answer) = self.answer(&mut client, &packet, Holder::Tcp) else { continue };
+                        let mut wire: Vec<u8> = answer.packets.iter().flat_map(Packet::encode).collect();
+                        if answer.damaged && wire.len() > 10 {
+                            wire[10] ^= 0xFF;
+                        }
+                        if answer.cut {
+                            wire.truncate(wire.len() / 2);
+                        }
+                        let pace = self.state().setup.pace;
+                        let mut rest = &wire[..];
+                        for packet in &answer.packets[..answer.packets.len().saturating_sub(1)] {
+                            if pace.is_zero() || answer.cut {
+                                break;
+                            }
+                            let (first, more) = rest.split_at(packet.encode().len());
+                            stream.write_all(first).await?;
+                            tokio::time::sleep(pace).await;
+                            rest = more;
+                        }
+                        stream.write_all(rest).await?;
+                        if answer.cut || !answer.goes_on {
                             return Ok(());
                         }
                     }
@@ -234,14 +340,80 @@ impl Terminal {
             }
         }
     }
+
+    /// Serves clients on UDP until cancelled.
+    ///
+    /// # Errors
+    /// The socket's own errors.
+    pub async fn serve_udp(&self, socket: UdpSocket, cancel: CancellationToken) -> io::Result<()> {
+        let mut changed = self.changed.subscribe();
+        let mut clients: BTreeMap<SocketAddr, Client> = BTreeMap::new();
+        let mut buffer = vec![0u8; 64 * 1024];
+        loop {
+            let holder = self.state().udp_holder();
+            if let Some(address) = holder {
+                for event in self.events_for(Holder::Udp(address)) {
+                    socket.send_to(&event.encode_datagram(), address).await?;
+                }
+            }
+            let (n, from) = tokio::select! {
+                () = cancel.cancelled() => return Ok(()),
+                _changed = changed.changed() => continue,
+                received = socket.recv_from(&mut buffer) => match received {
+                    Ok(received) => received,
+                    // The last answer met a closed socket.
+                    Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => continue,
+                    Err(error) => return Err(error),
+                },
+            };
+            let Ok(packet) = Packet::decode(Bytes::copy_from_slice(&buffer[..n])) else { continue };
+            let client = clients.entry(from).or_insert_with(|| Client::new(Medium::Udp));
+            let answer = self.answer(client, &packet, Holder::Udp(from));
+            // One session: who does not have it is nobody.
+            clients.retain(|address, _| self.state().udp_holder() == Some(*address));
+            let Some(answer) = answer else { continue };
+            let count = if answer.cut { answer.packets.len() / 2 } else { answer.packets.len() };
+            for (n, packet) in answer.packets.iter().take(count).enumerate() {
+                let mut wire = packet.encode_datagram();
+                if answer.damaged && n == 0 {
+                    wire[2] ^= 0xFF;
+                }
+                socket.send_to(&wire, from).await?;
+            }
+        }
+    }
 }
 
 impl State {
-    fn record(&mut self, punch: Punch) {
+    /// `false` when the memory is full.
+    fn record(&mut self, punch: Punch) -> bool {
+        if self.full {
+            return false;
+        }
         if self.live {
             self.events.push_back(punch.clone());
         }
         self.log.push(punch);
+        true
+    }
+
+    fn release(&mut self, who: Holder) {
+        if self.holder.is_some_and(|(held, _)| held == who) {
+            self.holder = None;
+            self.live = false;
+            self.events.clear();
+        }
+    }
+
+    fn udp_holder(&self) -> Option<SocketAddr> {
+        match self.holder {
+            Some((Holder::Udp(address), _)) => Some(address),
+            _ => None,
+        }
+    }
+
+    fn record_capacity(&self) -> usize {
+        if self.full { self.log.len() } else { 100_000.max(self.log.len()) }
     }
 
     fn armed(&mut self, fits: impl Fn(&Fault) -> bool) -> Option<Fault> {
@@ -249,152 +421,26 @@ impl State {
         Some(self.armed.remove(at))
     }
 
-    /// The log as the joined buffer of a bulk read.
-    fn bulk(&self) -> Vec<u8> {
+    /// The log as the joined buffer of a bulk read. Somebody not enrolled has the index 0.
+    fn attendance_table(&self) -> Vec<u8> {
         let size = self.setup.record_size;
         let mut out = ((self.log.len() * size as usize) as u32).to_le_bytes().to_vec();
         for punch in &self.log {
-            let uid = self.setup.users.iter().position(|u| *u == punch.employee).map_or(1, |at| at + 1);
-            out.extend(write_record(punch, uid as u16, size));
+            let index = self.setup.users.iter().position(|u| *u == punch.employee).map_or(0, |at| at + 1);
+            out.extend(write_record(punch, index as u16, size));
         }
         out
     }
-}
 
-fn event_packet(punch: &Punch) -> Packet {
-    Packet::new(code::REG_EVENT, EVENT_ATTLOG, 0, write_event(punch))
-}
-
-/// Below this a bulk reply comes at once, above it in chunks.
-const SMALL: usize = 1024;
-
-/// One client's session.
-#[derive(Default)]
-struct Client {
-    session: u16,
-    open: bool,
-    prepared: Vec<u8>,
-}
-
-impl Client {
-    /// The bytes to send, and whether the connection goes on.
-    fn answer(&mut self, packet: &Packet, state: &mut State, now: DateTime) -> (Vec<u8>, bool) {
-        if packet.command == code::ACK_OK && packet.reply == 0 {
-            state.acknowledged += 1;
-            return (Vec::new(), true);
+    /// The users as the joined buffer of a bulk read.
+    fn users_table(&self) -> Vec<u8> {
+        let setup = &self.setup;
+        let mut out = ((setup.users.len() * setup.user_size as usize) as u32).to_le_bytes().to_vec();
+        for (at, number) in setup.users.iter().enumerate() {
+            let name = setup.names.get(at).cloned().unwrap_or_default();
+            let user = User { index: (at + 1) as u16, number: number.clone(), name };
+            out.extend(write_user(&user, setup.user_size, setup.name_encoding));
         }
-        let mut replies = self.replies(packet, state, now);
-        let goes_on = packet.command != code::EXIT;
-        if state.silent || state.armed(|f| *f == Fault::DropReply).is_some() {
-            return (Vec::new(), goes_on);
-        }
-        if state.armed(|f| *f == Fault::DuplicateReply).is_some()
-            && let Some(first) = replies.first().cloned()
-        {
-            replies.insert(0, first);
-        }
-        if let Some(Fault::EventBeforeReply(employee)) =
-            state.armed(|f| matches!(f, Fault::EventBeforeReply(_)))
-        {
-            let punch = Punch { employee, at: now, verify: 1, state: 0 };
-            replies.insert(0, event_packet(&punch));
-            state.log.push(punch);
-        }
-        let mut wire: Vec<u8> = replies.iter().flat_map(Packet::encode).collect();
-        if state.armed(|f| *f == Fault::WrongChecksum).is_some() && wire.len() > 10 {
-            wire[10] ^= 0xFF;
-        }
-        if replies.iter().any(|r| r.command == code::PREPARE_DATA)
-            && state.armed(|f| *f == Fault::DisconnectInChunk).is_some()
-        {
-            wire.truncate(wire.len() / 2);
-            return (wire, false);
-        }
-        (wire, goes_on)
-    }
-
-    fn replies(&mut self, packet: &Packet, state: &mut State, now: DateTime) -> Vec<Packet> {
-        let session = self.session;
-        let reply = |command: u16, payload: Vec<u8>| Packet::new(command, session, packet.reply, payload);
-        let ok = |payload: Vec<u8>| vec![reply(code::ACK_OK, payload)];
-        if packet.command == code::CONNECT {
-            state.sessions = state.sessions.wrapping_add(1);
-            self.session = 0x4000 + state.sessions;
-            self.open = state.setup.comm_key == 0;
-            let answer = if self.open { code::ACK_OK } else { code::ACK_UNAUTH };
-            return vec![Packet::new(answer, self.session, packet.reply, Bytes::new())];
-        }
-        if packet.command == code::AUTH {
-            let tick = packet.payload.get(2).copied().unwrap_or(0);
-            self.open = packet.payload[..] == comm_key(state.setup.comm_key, session, tick);
-        }
-        if !self.open || packet.session != session {
-            return vec![reply(code::ACK_UNAUTH, Vec::new())];
-        }
-        match packet.command {
-            code::AUTH | code::EXIT | code::OPTIONS_WRQ => ok(Vec::new()),
-            code::FREE_DATA => {
-                self.prepared.clear();
-                ok(Vec::new())
-            }
-            code::DISABLE => {
-                state.enabled = false;
-                ok(Vec::new())
-            }
-            code::ENABLE => {
-                state.enabled = true;
-                for (employee, verify, punch_state) in std::mem::take(&mut state.waiting) {
-                    state.record(Punch { employee, at: now, verify, state: punch_state });
-                }
-                ok(Vec::new())
-            }
-            code::GET_TIME => ok(pack_time(now).to_le_bytes().to_vec()),
-            code::REG_EVENT => {
-                let mask = packet.payload.first().copied().unwrap_or(0);
-                state.live = u16::from(mask) & EVENT_ATTLOG != 0;
-                ok(Vec::new())
-            }
-            code::GET_FREE_SIZES => {
-                let mut sizes = vec![0u8; 80];
-                let mut put = |at: usize, n: usize| {
-                    sizes[at..at + 4].copy_from_slice(&(n as u32).to_le_bytes());
-                };
-                put(16, state.setup.users.len());
-                put(32, state.log.len());
-                put(60, 3000);
-                put(64, 100_000);
-                ok(sizes)
-            }
-            code::PREPARE_BUFFER if packet.payload.get(1..3) == Some(&[0x0D, 0]) => {
-                let bulk = state.bulk();
-                if bulk.len() < SMALL {
-                    return vec![reply(code::DATA, bulk)];
-                }
-                let size = (bulk.len() as u32).to_le_bytes();
-                self.prepared = bulk;
-                ok([&[0][..], &size, &size, &[1, 2, 3, 4]].concat())
-            }
-            code::READ_BUFFER => {
-                let number = |at: usize| {
-                    packet
-                        .payload
-                        .get(at..at + 4)
-                        .map_or(0, |b| b.iter().rev().fold(0usize, |n, byte| n << 8 | usize::from(*byte)))
-                };
-                let (offset, size) = (number(0), number(4));
-                let Some(chunk) = offset.checked_add(size).and_then(|end| self.prepared.get(offset..end))
-                else {
-                    return vec![reply(code::ACK_ERROR, Vec::new())];
-                };
-                let mut head = (size as u32).to_le_bytes().to_vec();
-                head.extend([0x10, 0, 0, 0]);
-                vec![
-                    reply(code::PREPARE_DATA, head),
-                    reply(code::DATA, chunk.to_vec()),
-                    reply(code::ACK_OK, Vec::new()),
-                ]
-            }
-            _ => vec![reply(code::ACK_UNKNOWN, Vec::new())],
-        }
+        out
     }
 }

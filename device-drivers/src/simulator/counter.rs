@@ -19,11 +19,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     clock::{Mono, MonotonicClock, SystemMonotonic},
-    counter::{
-        AckForm,
-        frame::{DEFAULT_MAX_LEN, Decoded, Decoder, Frame},
-    },
+    counter::AckForm,
     reading::Key,
+    simulator::counter_frame::{DEFAULT_MAX_LEN, Decoded, Decoder, Frame},
 };
 
 /// Function byte of evaluators' frames.

@@ -5,14 +5,27 @@
 //! what was pressed, printed, punched and acknowledged, so that a test can compare by identity.
 //!
 //! * [`pty`]: a pseudo terminal under a stable name, for serial devices.
+//! * [`modem`]: a modem for text messages.
+//! * [`keyboard`]: a USB keypad as recorded events.
 //! * [`counter`]: keypads and evaluators on one `FF 68` bus.
 //! * [`ticket`]: a ticket machine that prints ESC/POS slips.
-//! * [`attendance`]: a ZK 4370 terminal on TCP.
+//! * [`onvif`]: a camera as ONVIF sees it: discovery, description, users.
+//! * [`printer`]: a ticket printer with paper, cover and cutter.
+//! * [`attendance`]: a ZK 4370 terminal on TCP and UDP.
+//! * [`push`]: a terminal that calls in over HTTP.
+//! * [`fingerprint`]: fingerprint modules on a serial line.
 //!
 //! All handles are cheap clones of one shared far end; all times are of [`crate::clock::SystemMonotonic`], which is
 //! one clock for all processes of a machine.
 
 pub mod attendance;
 pub mod counter;
+mod counter_frame;
+pub mod fingerprint;
+pub mod keyboard;
+pub mod modem;
+pub mod onvif;
+pub mod printer;
 pub mod pty;
+pub mod push;
 pub mod ticket;

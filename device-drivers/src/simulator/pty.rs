@@ -62,6 +62,14 @@ impl Pty {
         self.link.as_deref().unwrap_or(&self.path)
     }
 
+    /// Bytes written here that the driver has not read yet.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn unread_by_the_driver(&self) -> io::Result<u64> {
+        Ok(rustix::io::ioctl_fionread(&self.slave)?)
+    }
+
     /// A driver that was killed leaves the terminal marked exclusive, because our own end keeps it alive; a real
     /// adapter forgets the mark with the last close.
     fn forget_exclusive(&self) {

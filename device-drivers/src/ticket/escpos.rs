@@ -14,6 +14,8 @@ const SLIP_TEXT_LIMIT: usize = 64 * 1024;
 const SLIP_RAW_LIMIT: usize = 64 * 1024;
 /// A stored symbol (QR) longer than this is skipped, not kept.
 const SYMBOL_LIMIT: usize = 8 * 1024;
+/// Questions of the host that wait to be looked at.
+const REQUEST_LIMIT: usize = 16;
 /// A command that must be collected whole (user characters, stored pictures) is given up beyond this.
 const COMMAND_LIMIT: usize = 1 << 20;
 
@@ -104,6 +106,18 @@ pub struct Reader {
     symbols: Vec<Vec<u8>>,
     raw: Vec<u8>,
     done: VecDeque<Slip>,
+    requests: VecDeque<Request>,
+}
+
+/// What the host asks of the printer in turn with what it prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// `GS r n`: a status byte, once all before it is printed.
+    Status(u8),
+    /// `GS a n`: tell changes by itself; 0 = do not.
+    Automatic(u8),
+    /// `ESC @`: everything as after switching on.
+    Initialise,
 }
 
 impl Default for Reader {
@@ -129,7 +143,25 @@ impl Reader {
             symbols: Vec::new(),
             raw: Vec::new(),
             done: VecDeque::new(),
+            requests: VecDeque::new(),
         }
+    }
+
+    /// The next question of the host, for whoever plays the printer; the newest 16 are kept.
+    pub fn next_request(&mut self) -> Option<Request> {
+        self.requests.pop_front()
+    }
+
+    /// Lines printed since the last slip ended.
+    pub fn lines_printed(&self) -> usize {
+        self.lines.len()
+    }
+
+    fn request(&mut self, request: Request) {
+        if self.requests.len() == REQUEST_LIMIT {
+            self.requests.pop_front();
+        }
+        self.requests.push_back(request);
     }
 
     /// Takes bytes as they came.
@@ -275,7 +307,10 @@ impl Reader {
                 self.bold = false;
                 self.end_segment();
                 self.chinese = true;
+                self.request(Request::Initialise);
             }
+            [0x1D, b'r', n] => self.request(Request::Status(n)),
+            [0x1D, b'a', n] => self.request(Request::Automatic(n)),
             [0x1B, b'a', n] => {
                 self.align = match n & 3 {
                     1 => Align::Centre,

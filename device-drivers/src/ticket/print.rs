@@ -87,8 +87,21 @@ impl Printout {
         let [xl, xh] = width_bytes.to_le_bytes();
         let [yl, yh] = (rows.min(65_535) as u16).to_le_bytes();
         self.bytes.extend([0x1D, 0x76, 0x30, 0, xl, xh, yl, yh]);
+        let first = self.bytes.len();
         self.bytes.extend_from_slice(&dots[..rows.min(65_535) * usize::from(width_bytes)]);
+        self.hide_real_time(first);
         self
+    }
+
+    /// A printer obeys real-time commands even inside a picture (docs/reference/devices.md B1): one dot more is not
+    /// seen, a cash drawer that opens is.
+    fn hide_real_time(&mut self, first: usize) {
+        for at in first..self.bytes.len() {
+            let next = self.bytes.get(at + 1);
+            if self.bytes[at] == 0x10 && next.is_none_or(|b| matches!(b, 0x04 | 0x05 | 0x14)) {
+                self.bytes[at] = 0x11;
+            }
+        }
     }
 
     /// Prints and feeds `lines` lines.
@@ -137,5 +150,15 @@ mod tests {
              1d286b0300315130"
         );
         assert_eq!(HEXLOWER.encode(&Printout::default().feed(6).cut().into_bytes()), "1b64061d5600");
+    }
+
+    /// docs/reference/devices.md B1: "Never let `10 04` or `10 05` or `10 14` occur inside image data".
+    #[test]
+    fn no_picture_holds_a_real_time_command() {
+        let dots = [0x10, 0x04, 0x10, 0x05, 0x10, 0x14, 0x10, 0x10, 0x04, 0x10];
+        let bytes = Printout::default().raster(5, &dots).feed(5).into_bytes();
+        let picture = &bytes[8..];
+        assert!(!picture.windows(2).any(|p| p[0] == 0x10 && matches!(p[1], 4 | 5 | 0x14)), "{picture:02x?}");
+        assert_eq!(picture[6], 0x10, "what is no command stays");
     }
 }

@@ -13,7 +13,7 @@ use super::escpos::{Reader, Slip};
 use crate::{
     clock::{Mono, MonotonicClock},
     outlet::Outlet,
-    port::{Backoff, Port, Stream, plain_reason},
+    port::{Backoff, Port, Stream, plain_reason, until_worth_opening},
     reading::{Counters, DriverEvent, Fact, Health, PositionId, Reading, Receipt},
 };
 
@@ -184,7 +184,7 @@ impl TicketTap {
             }
             tokio::select! {
                 () = out.cancel.cancelled() => return,
-                () = tokio::time::sleep(backoff.next_wait()) => {}
+                () = until_worth_opening(&mut *self.port, &mut backoff) => {}
             }
         }
     }

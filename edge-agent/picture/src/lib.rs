@@ -1,10 +1,16 @@
 //! Pictures out of coded video: one key frame in, one JPEG out.
 //!
-//! Owns the decoding of single key frames (GStreamer), scaling and JPEG. It knows neither cameras nor leases, keeps no
-//! picture, and never works on the caller's thread: decoding happens on one thread of its own behind a bounded queue.
+//! Owns the decoding of single key frames (GStreamer), scaling and JPEG, and the measures by which a picture's health and
+//! a seat are judged: [`sketch`], [`view`], [`chair`]. It knows neither cameras nor leases, keeps no picture, and never
+//! works on the caller's thread: decoding happens on one thread of its own behind a bounded queue. Only [`transcode`] blocks,
+//! and is meant for a process of its own.
 
+pub mod chair;
 mod decode;
 mod jpeg;
+pub mod sketch;
+pub mod transcode;
+pub mod view;
 
 use std::{
     sync::{
@@ -17,7 +23,7 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use crate::decode::Decoder;
+use crate::{decode::Decoder, sketch::Sketch};
 
 /// How a key frame is coded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,14 +32,17 @@ pub enum Codec {
     H264,
     /// H.265 / HEVC.
     H265,
+    /// JPEG pictures, one after the other; they need no parameters.
+    Jpeg,
 }
 
 impl Codec {
-    /// The codec of an RFC 6381 string such as `avc1.4d401f` or `hvc1.1.6.L93.B0`; none where it is another.
+    /// The codec of an RFC 6381 string such as `avc1.4d401f` or `hvc1.1.6.L93.B0`, or of `jpeg`; none where it is another.
     pub fn of_rfc6381(codec: &str) -> Option<Self> {
         match codec.split('.').next()? {
             "avc1" | "avc3" => Some(Self::H264),
             "hvc1" | "hev1" => Some(Self::H265),
+            "jpeg" => Some(Self::Jpeg),
             _ => None,
         }
     }
@@ -105,12 +114,25 @@ impl Default for Settings {
     }
 }
 
+enum Answer {
+    Still { max_width: u32, answer: oneshot::Sender<Result<Jpeg, StillError>> },
+    Sketch(oneshot::Sender<Result<Sketch, StillError>>),
+}
+
+impl Answer {
+    fn is_closed(&self) -> bool {
+        match self {
+            Self::Still { answer, .. } => answer.is_closed(),
+            Self::Sketch(answer) => answer.is_closed(),
+        }
+    }
+}
+
 struct Job {
     parameters: Parameters,
     key_frame: Bytes,
-    max_width: u32,
     until: Instant,
-    answer: oneshot::Sender<Result<Jpeg, StillError>>,
+    answer: Answer,
 }
 
 /// Makes stills on a thread of its own. Clones share the thread; it ends when the last is dropped.
@@ -143,9 +165,27 @@ impl StillMaker {
         max_width: u32,
     ) -> Result<Jpeg, StillError> {
         let (answer, answered) = oneshot::channel();
+        self.ask(parameters, key_frame, Answer::Still { max_width, answer }, answered).await
+    }
+
+    /// Decodes `key_frame` as [`StillMaker::still`] does and gives its sketch. Cancel-safe.
+    ///
+    /// # Errors
+    /// As [`StillMaker::still`].
+    pub async fn sketch(&self, parameters: Parameters, key_frame: Bytes) -> Result<Sketch, StillError> {
+        let (answer, answered) = oneshot::channel();
+        self.ask(parameters, key_frame, Answer::Sketch(answer), answered).await
+    }
+
+    async fn ask<T>(
+        &self,
+        parameters: Parameters,
+        key_frame: Bytes,
+        answer: Answer,
+        answered: oneshot::Receiver<Result<T, StillError>>,
+    ) -> Result<T, StillError> {
         let until = Instant::now() + self.timeout;
-        let job = Job { parameters, key_frame, max_width, until, answer };
-        match self.jobs.try_send(job) {
+        match self.jobs.try_send(Job { parameters, key_frame, until, answer }) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => return Err(StillError::Busy),
             Err(TrySendError::Disconnected(_)) => return Err(StillError::Ended),
@@ -166,14 +206,20 @@ fn work(jobs: &Receiver<Job>, settings: Settings) {
         if job.answer.is_closed() || left.is_zero() {
             continue;
         }
-        let result = decoder
-            .decode(&job.parameters, job.key_frame, left)
-            .map_err(|error| match error {
-                StillError::Timeout(_) => StillError::Timeout(settings.timeout),
-                other => other,
-            })
-            .and_then(|picture| jpeg::encode(picture, job.max_width, settings.quality));
-        // The same as above: nobody waits any more.
-        let _gone = job.answer.send(result);
+        let whole = |error| match error {
+            StillError::Timeout(_) => StillError::Timeout(settings.timeout),
+            other => other,
+        };
+        // The same as above: nobody may wait any more.
+        match job.answer {
+            Answer::Still { max_width, answer } => {
+                let picture = decoder.decode(&job.parameters, job.key_frame, left).map_err(whole);
+                let _gone = answer
+                    .send(picture.and_then(|picture| jpeg::encode(picture, max_width, settings.quality)));
+            }
+            Answer::Sketch(answer) => {
+                let _gone = answer.send(decoder.sketch(&job.parameters, job.key_frame, left).map_err(whole));
+            }
+        }
     }
 }

@@ -1,18 +1,32 @@
 //! Where a camera's access units come from: a trait, so that everything above it is tested without a camera; the RTSP
 //! source; and the words for how a pull ends.
 
-use std::{future::Future, pin::Pin, sync::Arc};
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use control_protocol::CameraId;
 use device_drivers::{
     camera::{CameraItem, CameraSource, Failure, PullEnd, PullTimeouts, Transport, pull},
     clock::MonotonicClock,
 };
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::Setup;
-use crate::config;
+use crate::config::{self, RecordedStream};
+
+/// Sessions with sound that break off one after the other before a picture is worth more than its sound.
+const TRIED_WITH_SOUND: u32 = 3;
+/// A session that lasted so long was sound.
+const SOUND: Duration = Duration::from_secs(30);
 
 /// A future that a trait object can give.
 pub type Pulling<'a> = Pin<Box<dyn Future<Output = PullEnd> + Send + 'a>>;
@@ -35,6 +49,32 @@ struct Rtsp {
     source: CameraSource,
     clock: Arc<dyn MonotonicClock>,
     span: tracing::Span,
+    /// Sessions with sound that broke off early, since one that lasted.
+    broken_with_sound: AtomicU32,
+}
+
+impl Rtsp {
+    /// A camera whose sound cannot be read would lose its picture with it again and again: then it goes without.
+    fn source_now(&self) -> CameraSource {
+        let broken = self.broken_with_sound.load(Ordering::Relaxed);
+        CameraSource { sound: self.source.sound && broken < TRIED_WITH_SOUND, ..self.source.clone() }
+    }
+
+    fn learn(&self, sound: bool, lasted: Duration, end: &PullEnd) {
+        if !sound {
+            return;
+        }
+        if lasted >= SOUND {
+            self.broken_with_sound.store(0, Ordering::Relaxed);
+        } else if matches!(end, PullEnd::Stream(_) | PullEnd::Setup(_)) {
+            let broken = self.broken_with_sound.fetch_add(1, Ordering::Relaxed) + 1;
+            if broken == TRIED_WITH_SOUND {
+                tracing::warn!(
+                    "the stream breaks off again and again while its sound is taken: it goes on without"
+                );
+            }
+        }
+    }
 }
 
 impl Source for Rtsp {
@@ -44,7 +84,10 @@ impl Source for Rtsp {
         cancel: CancellationToken,
     ) -> Pulling<'a> {
         let pulling = async move {
-            pull(&self.source, self.clock.as_ref(), PullTimeouts::default(), on_item, &cancel).await
+            let (source, begun) = (self.source_now(), Instant::now());
+            let end = pull(&source, self.clock.as_ref(), PullTimeouts::default(), on_item, &cancel).await;
+            self.learn(source.sound, begun.elapsed(), &end);
+            end
         };
         Box::pin(pulling.instrument(self.span.clone()))
     }
@@ -54,42 +97,38 @@ impl Source for Rtsp {
     }
 }
 
-/// The configured cameras over RTSP. `password` gives the secret that a camera's credential names.
-///
-/// # Errors
-/// The first that `password` gives, with the camera's id.
+/// A camera over RTSP, signed in to with `password`; `sound` is the stream whose sound is taken.
 pub fn rtsp(
-    cameras: &[config::Camera],
+    camera: &config::Camera,
+    password: &str,
+    sound: Option<RecordedStream>,
     clock: &Arc<dyn MonotonicClock>,
-    mut password: impl FnMut(&str) -> anyhow::Result<String>,
-) -> anyhow::Result<Vec<Setup>> {
-    let mut setups = Vec::with_capacity(cameras.len());
-    for camera in cameras {
-        let secret = match &camera.credential {
-            Some(name) => {
-                password(name).map_err(|error| error.context(format!("the password of {}", camera.id)))?
-            }
-            None => String::new(),
-        };
-        let stream = |url: &url::Url, tier: &'static str| -> Arc<dyn Source> {
-            Arc::new(Rtsp {
-                source: CameraSource {
-                    url: url.clone(),
-                    user: camera.user.clone().unwrap_or_default(),
-                    password: secret.clone(),
-                    transport: Transport::Tcp,
-                },
-                clock: clock.clone(),
-                span: span(&camera.id, tier),
-            })
-        };
-        setups.push(Setup {
-            camera: camera.id.clone(),
-            main: stream(&camera.url, "main"),
-            sub: camera.sub_url.as_ref().map(|url| stream(url, "sub")),
-        });
+) -> Setup {
+    let sounding = match sound {
+        Some(RecordedStream::Sub) if camera.sub_url.is_some() => "sub",
+        Some(_) => "main",
+        None => "",
+    };
+    let stream = |url: &url::Url, tier: &'static str| -> Arc<dyn Source> {
+        Arc::new(Rtsp {
+            source: CameraSource {
+                url: url.clone(),
+                user: camera.user.clone().unwrap_or_default(),
+                password: password.to_owned(),
+                transport: Transport::Tcp,
+                sound: tier == sounding,
+            },
+            clock: clock.clone(),
+            span: span(&camera.id, tier),
+            broken_with_sound: AtomicU32::new(0),
+        })
+    };
+    Setup {
+        camera: camera.id.clone(),
+        main: stream(&camera.url, "main"),
+        sub: camera.sub_url.as_ref().map(|url| stream(url, "sub")),
+        at_window: camera.window.is_some(),
     }
-    Ok(setups)
 }
 
 fn span(camera: &CameraId, tier: &'static str) -> tracing::Span {

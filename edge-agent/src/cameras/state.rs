@@ -24,32 +24,52 @@ pub struct Status {
 #[derive(Debug)]
 pub struct Course {
     status: Status,
+    /// What browsers cannot play is transcoded for them.
+    transcoded: bool,
     /// The loss has been told by an event, at this time.
     down: Option<Mono>,
     up: bool,
 }
 
-/// Why a browser cannot play a codec, or none if it can. Chromium plays no H.265 without hardware for it, in MSE or
-/// WebCodecs (docs/design/wall-in-the-page.md).
+/// What a camera sends that a browser cannot play, or none if it can. Chromium plays no H.265 without hardware for it, in
+/// MSE or WebCodecs (docs/design/wall-in-the-page.md), and of H.264 no profile with more than 8 bits or more colour than
+/// 4:2:0 (High 10, 4:2:2, 4:4:4).
+pub fn odd(codec: &str) -> Option<&str> {
+    let (family, rest) = codec.split_once('.').unwrap_or((codec, ""));
+    match family {
+        "avc1" | "avc3" => match rest.get(..2)?.to_ascii_lowercase().as_str() {
+            "6e" => Some("H.264 High 10"),
+            "7a" => Some("H.264 High 4:2:2"),
+            "f4" | "2c" => Some("H.264 High 4:4:4"),
+            _ => None,
+        },
+        "hvc1" | "hev1" => Some("H.265"),
+        "jpeg" => Some("MJPEG"),
+        _ => Some(family),
+    }
+}
+
+/// Why a browser cannot play a codec, or none if it can.
 pub fn unplayable(codec: &str) -> Option<String> {
-    let name = match codec.split('.').next().unwrap_or_default() {
-        "avc1" | "avc3" => return None,
-        "hvc1" | "hev1" => "H.265",
-        other => other,
-    };
-    Some(format!(
-        "the camera sends {name}, which browsers cannot play: set it to H.264; until then only stills are shown"
-    ))
+    odd(codec).map(|name| {
+        format!("the camera sends {name}, which browsers cannot play: set it to H.264; until then only stills are shown")
+    })
 }
 
 impl Course {
     /// A stream that is being dialled for the first time.
     pub fn new(now: Mono) -> Self {
         Self {
+            transcoded: false,
             status: Status { state: StreamState::Connecting, why: None, since: now },
             down: None,
             up: false,
         }
+    }
+
+    /// The same, of a stream that is transcoded where browsers cannot play it.
+    pub fn transcoded(self, transcoded: bool) -> Self {
+        Self { transcoded, ..self }
     }
 
     /// The status now.
@@ -68,8 +88,8 @@ impl Course {
     /// The first key frame of a session, or of new parameters, came. Gives `camera.up` if the camera was not up.
     pub fn live(&mut self, video: &VideoParameters, now: Mono) -> Option<Happening> {
         match unplayable(&video.codec) {
-            Some(why) => self.set(StreamState::Unsupported, Some(why), now),
-            None => self.set(StreamState::Live, None, now),
+            Some(why) if !self.transcoded => self.set(StreamState::Unsupported, Some(why), now),
+            _ => self.set(StreamState::Live, None, now),
         }
         if self.up {
             return None;
@@ -174,6 +194,30 @@ mod tests {
         assert!(course.live(&video("hvc1.1.6.L93.B0"), Mono(1)).is_some());
         assert_eq!(course.status().state, StreamState::Unsupported);
         assert!(course.status().why.as_ref().unwrap().contains("H.265"));
+    }
+
+    #[test]
+    fn what_is_transcoded_is_live() {
+        let mut course = Course::new(Mono(0)).transcoded(true);
+        assert!(course.live(&video("hvc1.1.6.L93.B0"), Mono(1)).is_some());
+        assert_eq!((course.status().state, &course.status().why), (StreamState::Live, &None));
+    }
+
+    #[test]
+    fn odd_profiles_are_told_from_playable_ones() {
+        for (codec, name) in [
+            ("avc1.4d401f", None),
+            ("avc1.64001F", None),
+            ("avc1.42c01e", None),
+            ("avc1.6E0028", Some("H.264 High 10")),
+            ("avc1.7a0028", Some("H.264 High 4:2:2")),
+            ("avc1.f40028", Some("H.264 High 4:4:4")),
+            ("hev1.1.6.L93.B0", Some("H.265")),
+            ("jpeg", Some("MJPEG")),
+            ("mp4v.20", Some("mp4v")),
+        ] {
+            assert_eq!(odd(codec), name, "{codec}");
+        }
     }
 
     #[test]

@@ -150,7 +150,12 @@ impl Stills {
 
     fn publish(&self, of: Header, jpeg: &Jpeg) {
         let parameters = Parameters {
-            description: StreamDescription { codec: "jpeg".into(), width: jpeg.width, height: jpeg.height },
+            description: StreamDescription {
+                codec: "jpeg".into(),
+                width: jpeg.width,
+                height: jpeg.height,
+                note: None,
+            },
             record: Bytes::new(),
         };
         self.hub.publish_parameters(parameters.entry());

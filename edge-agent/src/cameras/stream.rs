@@ -28,6 +28,7 @@ use super::{
     figures::{Figures, Meter},
     source::{Source, failure, stage, why},
     state::{Course, Status},
+    tap::SoundLine,
     timeline::Timeline,
 };
 use crate::clock::Clock;
@@ -43,6 +44,8 @@ pub(super) struct Stream {
     pub(super) tier: Tier,
     /// Its access units.
     pub(super) hub: Hub,
+    /// Its sound, where that is taken.
+    pub(super) sound: SoundLine,
     pub(super) status: watch::Sender<Status>,
     meter: Meter,
     claims: watch::Sender<usize>,
@@ -64,6 +67,7 @@ impl Stream {
             camera,
             tier,
             hub: Hub::default(),
+            sound: SoundLine::default(),
             status: watch::Sender::new(Course::new(now).status().clone()),
             meter: Meter::default(),
             claims: watch::Sender::new(0),
@@ -135,6 +139,8 @@ pub(super) struct Puller {
     pub(super) linger: Duration,
     /// Where changes are told; none for a camera's second stream, whose state is not the camera's.
     pub(super) events: Option<CameraEvents>,
+    /// What browsers cannot play is transcoded for them.
+    pub(super) transcoded: bool,
     /// Touched at each change of status.
     pub(super) turn: Arc<watch::Sender<u64>>,
 }
@@ -151,7 +157,7 @@ impl Puller {
     pub(super) async fn run(self, cancel: CancellationToken) {
         let mut session = Session {
             retry: Retry::default(),
-            course: Course::new(self.clock.now_mono()),
+            course: Course::new(self.clock.now_mono()).transcoded(self.transcoded),
             timeline: Timeline::default(),
             video: None,
             published: false,
@@ -299,6 +305,10 @@ impl Session {
                 Seen { live: false }
             }
             CameraItem::Unit(unit) => Seen { live: self.unit(unit, stream, clock) },
+            CameraItem::Sound(heard) => {
+                stream.sound.push(heard);
+                Seen { live: false }
+            }
         }
     }
 
@@ -344,6 +354,7 @@ fn parameters(video: &VideoParameters) -> Parameters {
             codec: video.codec.clone(),
             width: video.width,
             height: video.height,
+            note: None,
         },
         record: Bytes::clone(&video.config),
     }

@@ -147,9 +147,19 @@ pub(crate) fn stage(keep_sub: bool) -> Stage1 {
         jitter: || 0.5,
         events,
         stills: StillMaker::start(Settings::default()).unwrap(),
+        inspection: None,
+        transcoders: Arc::new(transcode::Transcoders::new(
+            config::Transcoding { at_once: 0, ..config::Transcoding::default() },
+            "none".into(),
+        )),
     };
     let camera: CameraId = "450103-01-W07-C1".parse().unwrap();
-    let setup = Setup { camera: camera.clone(), main: main.source.clone(), sub: Some(sub.source.clone()) };
+    let setup = Setup {
+        camera: camera.clone(),
+        main: main.source.clone(),
+        sub: Some(sub.source.clone()),
+        at_window: true,
+    };
     let video = config::Video { keep_sub, main_linger_seconds: 10 };
     let cancel = CancellationToken::new();
     let (cameras, tasks) = start(vec![setup], &video, &surroundings, &cancel);
@@ -303,4 +313,32 @@ async fn a_restart_dials_at_once_and_is_no_loss() {
     assert!(s.events.try_recv().is_err());
     assert!(!s.cameras.restart(&"450103-01-W99-C1".parse().unwrap()));
     assert_eq!(s.cameras.reports()[0].since, UtcMillis(1_795_000_000_000));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_camera_put_in_its_place_ends_the_one_before_it_and_one_taken_out_is_gone() {
+    let mut s = stage(true);
+    s.sub.video("avc1.4d401f");
+    s.sub.unit(true, 0);
+    s.state(StreamState::Live).await;
+    assert!(matches!(s.event().await, Happening::CameraUp { .. }));
+    let mut viewing = s.cameras.open(&s.camera, Tier::Sub).unwrap();
+    let other = Player::new();
+    let running = tokio::spawn(s.tasks.joined());
+    let setup = Setup { camera: s.camera.clone(), main: other.source.clone(), sub: None, at_window: true };
+    s.cameras.put(setup).await;
+    let ended = async { while viewing.next().await != View::Ended {} };
+    timeout(Duration::from_secs(60), ended).await.expect("who looked at the former sees it end");
+    other.video("avc1.4d401f");
+    other.unit(true, 7);
+    let up = timeout(Duration::from_secs(60), s.events.recv()).await.unwrap().unwrap();
+    assert!(matches!(up, (_, Happening::CameraUp { down_ms: None, .. }, Mono(7))));
+    let mut viewing = s.cameras.open(&s.camera, Tier::Main).unwrap();
+    assert!(matches!(viewing.next().await, View::Parameters(_)));
+    assert_eq!(payload(&viewing.next().await), "unit 7");
+    assert_eq!((s.sub.open(), other.open()), (0, 1));
+    assert!(s.cameras.remove(&s.camera) && !s.cameras.remove(&s.camera));
+    assert!(s.cameras.open(&s.camera, Tier::Main).is_none() && s.cameras.reports().is_empty());
+    s.cancel.cancel();
+    running.await.unwrap().unwrap();
 }

@@ -14,6 +14,7 @@ use super::{
     state::unplayable,
     stills::{StillClaim, Stills},
     stream::{Claim, Stream},
+    transcode::{Transcoded, TranscodedClaim},
 };
 
 /// What a viewer takes out.
@@ -50,6 +51,10 @@ enum Held {
         stills: Arc<Stills>,
         _claim: StillClaim,
     },
+    Transcoded {
+        transcoded: Arc<Transcoded>,
+        _claim: TranscodedClaim,
+    },
 }
 
 /// A viewer of one tier; the stream is pulled while it is held.
@@ -57,18 +62,25 @@ pub struct Viewing {
     tier: Tier,
     watch: Watch,
     held: Held,
+    /// What stands in for the stream where browsers cannot play it.
+    transcoded: Option<Arc<Transcoded>>,
     gap: bool,
 }
 
 impl Viewing {
-    pub(super) fn of_stream(stream: &Arc<Stream>, tier: Tier, first: Option<&Arc<Stream>>) -> Self {
+    pub(super) fn of_stream(
+        stream: &Arc<Stream>,
+        tier: Tier,
+        first: Option<&Arc<Stream>>,
+        transcoded: Option<Arc<Transcoded>>,
+    ) -> Self {
         let held = Held::Stream { stream: stream.clone(), first: first.cloned(), _claim: stream.claim() };
-        Self { tier, watch: stream.hub.watch(), held, gap: false }
+        Self { tier, watch: stream.hub.watch(), held, transcoded, gap: false }
     }
 
     pub(super) fn of_stills(stills: &Arc<Stills>) -> Self {
         let held = Held::Stills { stills: stills.clone(), _claim: stills.claim() };
-        Self { tier: Tier::Still, watch: stills.hub.watch(), held, gap: false }
+        Self { tier: Tier::Still, watch: stills.hub.watch(), held, transcoded: None, gap: false }
     }
 
     /// The tier.
@@ -106,6 +118,14 @@ impl Viewing {
                 let parameters = Parameters::of(&entry)?;
                 let unplayable =
                     if self.tier == Tier::Still { None } else { unplayable(&parameters.description.codec) };
+                if unplayable.is_some()
+                    && let Some(transcoded) = self.transcoded.take()
+                {
+                    let claim = transcoded.claim();
+                    self.watch = transcoded.hub.watch();
+                    self.held = Held::Transcoded { transcoded, _claim: claim };
+                    return None;
+                }
                 Some(match unplayable {
                     Some(why) => View::Failed { state: StreamState::Unsupported, why },
                     None => View::Parameters(parameters),
@@ -139,9 +159,14 @@ async fn failed(held: &Held) -> View {
             loop {
                 let there =
                     matches!(first.borrow_and_update().state, StreamState::Live | StreamState::Unsupported);
-                let status = second.borrow_and_update().clone();
-                if there && matches!(status.state, StreamState::Offline | StreamState::Unsupported) {
-                    return View::Failed { state: status.state, why: status.why.unwrap_or_default() };
+                let failed = {
+                    let status = second.borrow_and_update();
+                    let state = status.state;
+                    (there && matches!(state, StreamState::Offline | StreamState::Unsupported))
+                        .then(|| View::Failed { state, why: status.why.clone().unwrap_or_default() })
+                };
+                if let Some(failed) = failed {
+                    return failed;
                 }
                 let changed = tokio::select! {
                     changed = first.changed() => changed,
@@ -154,13 +179,23 @@ async fn failed(held: &Held) -> View {
         }
         Held::Stream { first: None, .. } => {}
         Held::Stills { stills, .. } => {
-            let mut failed = stills.failed.subscribe();
-            let found = failed.wait_for(Option::is_some).await.ok().and_then(|failed| failed.clone());
-            if let Some((state, why)) = found {
-                return View::Failed { state, why };
+            if let Some(failed) = told(&stills.failed).await {
+                return failed;
+            }
+        }
+        Held::Transcoded { transcoded, .. } => {
+            if let Some(failed) = told(&transcoded.failed).await {
+                return failed;
             }
         }
     }
     // Nobody can say any more that it failed.
     std::future::pending().await
+}
+
+/// The reason, once there is one.
+async fn told(failed: &tokio::sync::watch::Sender<Option<(StreamState, String)>>) -> Option<View> {
+    let mut failed = failed.subscribe();
+    let found = failed.wait_for(Option::is_some).await.ok().and_then(|failed| failed.clone());
+    found.map(|(state, why)| View::Failed { state, why })
 }

@@ -6,6 +6,7 @@
 //! Rules worth knowing:
 //! * A case is opened when its ticket is printed; transfer and hold keep it. An unknown number that is called opens a
 //!   case on the spot.
+//! * Tickets of ours are numbered from 1 each day within their letters; no number is given twice on a day.
 //! * "Call next" takes what was transferred to the window, then the longest-waiting ticket of the window's businesses,
 //!   higher priority first. With nobody waiting it changes nothing, and is counted.
 //! * A call while a case is at the window closes that case (`next_call`) without a grade.
@@ -62,6 +63,11 @@ pub enum Input {
         business: String,
         /// How many waited, as printed.
         waiting: Option<u32>,
+    },
+    /// Somebody wants a ticket of ours.
+    Issue {
+        /// The business.
+        business: String,
     },
     /// A press at a window.
     Window {
@@ -140,6 +146,8 @@ pub enum Ignored {
     Already,
     /// A window the configuration does not have.
     UnknownWindow,
+    /// A business the configuration does not have.
+    UnknownBusiness,
 }
 
 impl Ignored {
@@ -153,6 +161,7 @@ impl Ignored {
             Self::NothingHeld => "nothing_held",
             Self::Already => "already",
             Self::UnknownWindow => "unknown_window",
+            Self::UnknownBusiness => "unknown_business",
         }
     }
 }
@@ -196,8 +205,19 @@ pub struct SessionConfig {
     pub linger_us: i64,
     /// The windows.
     pub windows: Vec<SessionWindow>,
-    /// Business → priority of its tickets.
-    pub priorities: Vec<(String, u8)>,
+    /// What is queued for.
+    pub businesses: Vec<SessionBusiness>,
+}
+
+/// A business as the session knows it.
+#[derive(Debug, Clone)]
+pub struct SessionBusiness {
+    /// Its name.
+    pub name: String,
+    /// What its tickets' numbers begin with.
+    pub prefix: String,
+    /// Tickets of a higher priority are called first.
+    pub priority: u8,
 }
 
 /// A window as the session knows it.
@@ -215,6 +235,11 @@ pub struct SessionWindow {
 
 impl From<&Config> for SessionConfig {
     fn from(config: &Config) -> Self {
+        let business = |b: &crate::config::Business| SessionBusiness {
+            name: b.name.clone(),
+            prefix: b.prefix.clone(),
+            priority: b.priority,
+        };
         let window = |w: &crate::config::Window| SessionWindow {
             id: w.id.clone(),
             number: w.number,
@@ -227,7 +252,7 @@ impl From<&Config> for SessionConfig {
             day_ends_hour: config.hall.day_ends_hour,
             linger_us: config.hall.rated_linger_ms * 1000,
             windows: config.windows.iter().map(window).collect(),
-            priorities: config.businesses.iter().map(|b| (b.name.clone(), b.priority)).collect(),
+            businesses: config.businesses.iter().map(business).collect(),
         }
     }
 }

@@ -100,6 +100,10 @@ impl HallSession {
                 let scene = Scene { at, window: None, device };
                 self.ticket(&scene, number, business, *waiting, serials, &mut out)?
             }
+            Input::Issue { business } => {
+                let scene = Scene { at, window: None, device };
+                self.issue(&scene, business, serials, &mut out)?
+            }
             Input::Window { window, press } => {
                 if self.window(window).is_none() {
                     Some(Ignored::UnknownWindow)
@@ -178,7 +182,7 @@ impl HallSession {
             return Ok(Some(Ignored::Reprint));
         }
         let id = self.open_case(scene, number, business, serials, out)?;
-        let priority = self.config.priorities.iter().find(|(b, _)| b == business).map_or(0, |(_, p)| *p);
+        let priority = self.config.businesses.iter().find(|b| b.name == business).map_or(0, |b| b.priority);
         let happening = Happening::TicketIssued {
             ticket: number.to_owned(),
             business: business.to_owned(),
@@ -187,6 +191,37 @@ impl HallSession {
         };
         self.say(scene, Some(id), happening, out);
         Ok(None)
+    }
+
+    /// Gives a ticket of ours, with the number of those who wait for its business already.
+    fn issue(
+        &mut self,
+        scene: &Scene<'_>,
+        business: &str,
+        serials: &mut dyn CaseSerials,
+        out: &mut Vec<Tagged>,
+    ) -> Result<Option<Ignored>, SerialError> {
+        let Some(number) = self.next_number(business, scene.at) else {
+            return Ok(Some(Ignored::UnknownBusiness));
+        };
+        let waits = |case: &Case| case.business == business && matches!(case.place, Place::Waiting { .. });
+        let waiting = self.open_cases().filter(|(_, case)| waits(case)).count();
+        self.ticket(scene, &number, business, u32::try_from(waiting).ok(), serials, out)
+    }
+
+    /// The number after the highest that was given today with the business's letters; none: no such business.
+    fn next_number(&self, business: &str, at: At) -> Option<String> {
+        let prefix = &self.config.businesses.iter().find(|b| b.name == business)?.prefix;
+        // Businesses may share their letters.
+        let shares =
+            |name: &str| self.config.businesses.iter().any(|b| b.prefix == *prefix && b.name == name);
+        let today = || self.state.cases.values().filter(|case| case.expires > at.mono_us);
+        let given = today().filter(|case| case.issued && shares(&case.business));
+        let highest =
+            given.filter_map(|case| case.ticket.strip_prefix(prefix.as_str())?.parse::<u32>().ok()).max();
+        // What a clerk typed by mistake leaves a gap and does not make all numbers high.
+        let numbers = (highest.unwrap_or(0).saturating_add(1)..).map(|n| format!("{prefix}{n:03}"));
+        numbers.into_iter().find(|number| today().all(|case| case.ticket != *number))
     }
 
     fn press(

@@ -35,6 +35,8 @@ pub(super) struct Case {
     pub(super) since: i64,
     /// When its day ends, monotonic microseconds.
     pub(super) expires: i64,
+    /// Whether its ticket was printed; else a clerk typed a number that nobody had been given.
+    pub(super) issued: bool,
     /// Whether it has a grade.
     pub(super) graded: bool,
 }
@@ -113,6 +115,7 @@ impl State {
                     place: Place::Waiting { to: None },
                     since: at,
                     expires: day_end(config, event.at).mono_us,
+                    issued: false,
                     graded: false,
                 };
                 self.cases.insert(id, case);
@@ -120,6 +123,7 @@ impl State {
             (Happening::TicketIssued { priority, .. }, Some(id)) => {
                 if let Some(case) = self.cases.get_mut(&id) {
                     case.priority = *priority;
+                    case.issued = true;
                 }
             }
             (happening, Some(id)) => self.apply_to_case(config, event, happening, id),

@@ -18,13 +18,18 @@ pub(super) fn config() -> SessionConfig {
         businesses: businesses.iter().map(|b| (*b).to_owned()).collect(),
         rating_seconds: 10,
     };
+    let business = |name: &str, prefix: &str, priority| SessionBusiness {
+        name: name.into(),
+        prefix: prefix.into(),
+        priority,
+    };
     SessionConfig {
         hall: "450103-01".parse().unwrap(),
         time_zone: TimeZone::get("Asia/Shanghai").unwrap(),
         day_ends_hour: 0,
         linger_us: 3_000_000,
         windows: vec![window(1, &["社保"]), window(2, &["医保", "社保"]), window(3, &["绿色"])],
-        priorities: vec![("社保".into(), 0), ("医保".into(), 0), ("绿色".into(), 2)],
+        businesses: vec![business("社保", "A", 0), business("医保", "B", 0), business("绿色", "A", 2)],
     }
 }
 
@@ -224,4 +229,39 @@ fn the_day_ends_with_everything_closed_and_marked() {
     assert_eq!(h.session.due(), None);
     h.ticket(26.0 * 3600.0, "A001", "社保");
     assert_eq!(h.session.open(), 1);
+}
+
+#[test]
+fn tickets_of_ours_are_numbered_by_their_letters_and_anew_each_day() {
+    let mut h = Hall::new();
+    let issue = |h: &mut Hall, seconds: f64, business: &str| {
+        let (kinds, ignored) = h.take(seconds, Input::Issue { business: business.into() });
+        assert!(
+            ignored.is_none() && kinds.ends_with(&["case.opened".into(), "ticket.issued".into()]),
+            "{kinds:?}"
+        );
+        let Happening::TicketIssued { ticket, printed_waiting, priority, .. } =
+            &h.log.last().unwrap().happening
+        else {
+            panic!()
+        };
+        (ticket.clone(), printed_waiting.unwrap(), *priority)
+    };
+    assert_eq!(issue(&mut h, 0.0, "社保"), ("A001".into(), 0, 0));
+    assert_eq!(issue(&mut h, 1.0, "医保"), ("B001".into(), 0, 0));
+    // The same letters for another business: one row of numbers, and each its own people waiting.
+    assert_eq!(issue(&mut h, 2.0, "绿色"), ("A002".into(), 0, 2));
+    assert_eq!(issue(&mut h, 3.0, "社保"), ("A003".into(), 1, 0));
+    h.press(4.0, 1, Press::CallNext);
+    h.press(5.0, 1, Press::NoShow);
+    // A closed case keeps its number; a number that was only typed is passed over and raises nothing.
+    h.press(6.0, 1, Press::CallNumber("900".into()));
+    assert_eq!(issue(&mut h, 7.0, "社保"), ("A004".into(), 1, 0));
+    let (kinds, ignored) = h.take(8.0, Input::Issue { business: "公积金".into() });
+    assert_eq!((kinds.len(), ignored), (0, Some(Ignored::UnknownBusiness)));
+
+    // After a restart it goes on where it was; the next day it begins anew.
+    h.session = HallSession::recover(config(), &h.log);
+    assert_eq!(issue(&mut h, 9.0, "社保").0, "A005");
+    assert_eq!(issue(&mut h, 24.0 * 3600.0, "社保").0, "A001");
 }

@@ -3,6 +3,7 @@
 //! A file only starts a node (docs/architecture.md). No secret stands in it: passwords are named here and kept in the
 //! [vault](crate::vault). An unknown key is refused with its path and the nearest known one.
 
+pub mod inspection;
 mod known;
 mod raw;
 
@@ -10,14 +11,19 @@ use std::{
     collections::BTreeMap,
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
-use control_protocol::{
-    CameraId, HallId, PositionId, WindowId,
-    event::{CameraEntry, PositionEntry},
+use control_protocol::{CameraId, HallId, PositionId, WindowId, event::CameraEntry};
+use device_drivers::{
+    attendance::{push::ClockOrder, zk::Transport},
+    port::Network,
 };
 use jiff::tz::TimeZone;
 use url::Url;
+
+use crate::connection::Connection;
+pub use crate::connection::{AckForm, TicketPattern};
 
 /// Why a configuration is refused; each says where and what to do.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +53,10 @@ pub struct Config {
     pub centre: Centre,
     /// The listener for the machine itself.
     pub local_site: LocalSite,
+    /// The hall's own page for technicians; none: it is not served.
+    pub hall_site: Option<HallSite>,
+    /// What a technician may search.
+    pub pairing: PairingHints,
     /// What is queued for.
     pub businesses: Vec<Business>,
     /// The counters.
@@ -57,12 +67,122 @@ pub struct Config {
     pub keys: Keys,
     /// Printer lines.
     pub ticket_machines: Vec<TicketMachine>,
-    /// Fingerprint clocks.
+    /// Fingerprint clocks that are dialled.
     pub attendance: Vec<Attendance>,
+    /// Where fingerprint clocks call in; none: nowhere.
+    pub push: Option<PushListener>,
+    /// Tickets of ours.
+    pub tickets: TicketDesk,
+    /// Devices of all other kinds.
+    pub more_devices: Vec<Device>,
     /// Cameras.
     pub cameras: Vec<Camera>,
     /// How cameras are pulled.
     pub video: Video,
+    /// What is recorded, and for how long it is kept.
+    pub recording: Recording,
+    /// How pictures are looked at.
+    pub inspection: inspection::Inspection,
+    /// What is transcoded.
+    pub transcoding: Transcoding,
+    /// Cameras whose ONVIF device service is not at the usual address.
+    pub onvif: BTreeMap<CameraId, Url>,
+}
+
+/// The transcoding of what browsers cannot play.
+#[derive(Debug, Clone, serde::Deserialize)]
+#[serde(default)]
+pub struct Transcoding {
+    /// So many pictures at once; 0: none, then stills stand in.
+    pub at_once: usize,
+    /// The largest height, in pixels.
+    pub max_height: u32,
+    /// The bit rate, in 1000 bits a second.
+    pub kilobits: u32,
+}
+
+impl Default for Transcoding {
+    fn default() -> Self {
+        Self { at_once: 2, max_height: 720, kilobits: 1_500 }
+    }
+}
+
+/// Which stream of a camera is recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RecordedStream {
+    /// The main stream.
+    Main,
+    /// The second one; where there is none, the main stream.
+    Sub,
+}
+
+/// The recorder.
+#[derive(Debug, Clone)]
+pub struct Recording {
+    /// Whether anything is recorded.
+    pub enabled: bool,
+    /// The folder of the recordings.
+    pub folder: PathBuf,
+    /// Which stream.
+    pub stream: RecordedStream,
+    /// Whether its sound is kept.
+    pub sound: bool,
+    /// Footage is kept so many days.
+    pub days: u32,
+    /// And at most so many bytes of each camera; 0: no limit.
+    pub bytes_per_camera: u64,
+    /// So much of the disk is never taken, bytes.
+    pub keep_free: u64,
+    /// The length of a segment.
+    pub segment: Duration,
+    /// What was written is on disk after this at the latest.
+    pub sync: Duration,
+    /// What is held without anybody asking.
+    pub holds: AutomaticHolds,
+    /// Cameras that are not recorded.
+    pub except: Vec<CameraId>,
+}
+
+impl Recording {
+    /// The stream of a camera whose sound is kept, if any.
+    pub fn sound_of(&self, camera: &CameraId) -> Option<RecordedStream> {
+        (self.enabled && self.sound && !self.except.contains(camera)).then_some(self.stream)
+    }
+}
+
+/// Footage that is held without anybody asking.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AutomaticHolds {
+    /// How long footage of a bad rating is held, in days.
+    pub rating_days: u32,
+    /// The alarms whose footage is held.
+    pub alarms: Vec<AlarmKind>,
+    /// How long that is, in days.
+    pub alarm_days: u32,
+}
+
+/// An alarm whose footage may be held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AlarmKind {
+    /// The picture of a camera is bad: black, frozen, blocked, out of focus, moved.
+    Picture,
+    /// A camera is lost.
+    Camera,
+    /// A device of a window is lost.
+    Device,
+}
+
+impl AlarmKind {
+    /// The kind as the file has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Picture => "picture",
+            Self::Camera => "camera",
+            Self::Device => "device",
+        }
+    }
 }
 
 /// The hall the agent stands in.
@@ -96,6 +216,25 @@ pub struct Centre {
 pub struct LocalSite {
     /// The address; port 0 takes a free one, written to `local-site.json` in the data folder.
     pub listen: SocketAddr,
+}
+
+/// Where the hall's own page is served, by HTTPS.
+#[derive(Debug, Clone)]
+pub struct HallSite {
+    /// The address; port 0 takes a free one, written to `hall-site.json` in the data folder.
+    pub listen: SocketAddr,
+    /// Names and addresses that people open it by, for its certificate.
+    pub names: Vec<String>,
+}
+
+/// What is offered to a technician who searches for devices, beside what the machine itself knows.
+#[derive(Debug, Clone, Default, serde::Deserialize)]
+#[serde(default)]
+pub struct PairingHints {
+    /// Device files that no bus of the machine lists, such as those of a serial server.
+    pub ports: Vec<PathBuf>,
+    /// Address ranges in which this hall's devices are.
+    pub addresses: Vec<String>,
 }
 
 /// A kind of service that has its own queue.
@@ -143,15 +282,6 @@ pub struct Bus {
     pub evaluators: Vec<Evaluator>,
 }
 
-/// The two ways evaluators of the `FF 68` family are acknowledged (docs/reference/devices.md B2.1).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
-pub enum AckForm {
-    /// A normal frame with function 01.
-    A,
-    /// Eight bytes without the leading `FF`.
-    B,
-}
-
 /// A caller keypad.
 #[derive(Debug, Clone)]
 pub struct Keypad {
@@ -174,6 +304,8 @@ pub struct Evaluator {
     pub address: u8,
     /// Raw byte → national grade 1 to 5; never guessed, since every maker orders them differently.
     pub grades: BTreeMap<u8, u8>,
+    /// Who pressed every key and found the map right; none: it is not in service until somebody has.
+    pub grades_confirmed_by: Option<String>,
 }
 
 /// What the `功能` key does after one digit.
@@ -216,20 +348,7 @@ pub struct TicketMachine {
     pub pattern: TicketPattern,
 }
 
-/// Regular expressions with one named group each, over the slip's lines of text.
-#[derive(Debug, Clone, serde::Deserialize)]
-pub struct TicketPattern {
-    /// Group `number`.
-    pub number: String,
-    /// Group `business`.
-    pub business: String,
-    /// Group `waiting`.
-    pub waiting: Option<String>,
-    /// Group `time`.
-    pub time: Option<String>,
-}
-
-/// A fingerprint clock on TCP 4370.
+/// A fingerprint clock on port 4370.
 #[derive(Debug, Clone)]
 pub struct Attendance {
     /// Its name, such as `A01`.
@@ -242,10 +361,99 @@ pub struct Attendance {
     pub comm_key_credential: Option<String>,
     /// How often its log is read anew, in seconds.
     pub log_seconds: u64,
+    /// TCP or UDP.
+    pub transport: Transport,
+    /// Whether its clock is set when it is off.
+    pub set_clock: bool,
+}
+
+/// Who takes tickets of ours.
+#[derive(Debug, Clone, Default)]
+pub struct TicketDesk {
+    /// The kiosks' addresses, beside the machine itself.
+    pub allow: Vec<Network>,
+}
+
+/// Where terminals call in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PushListener {
+    /// The address, in plain HTTP, which is all that terminals speak.
+    pub listen: SocketAddr,
+    /// Who may call.
+    pub allow: Vec<Network>,
+    /// Whether and how their clocks are set.
+    pub set_clock: ClockOrder,
+}
+
+/// A device as the file has it.
+#[derive(Debug, Clone)]
+pub struct Device {
+    /// Its place.
+    pub position: PositionId,
+    /// The window it stands at.
+    pub window: Option<WindowId>,
+    /// What its line is called in logs and metrics.
+    pub line: String,
+    /// How it is reached.
+    pub connection: Connection,
+    /// For an evaluator: raw byte → grade, and who confirmed it.
+    pub grades: Option<(BTreeMap<u8, u8>, Option<String>)>,
+}
+
+/// The devices of the older tables.
+fn configured<'a>(
+    buses: &'a [Bus],
+    ticket_machines: &'a [TicketMachine],
+    attendance: &'a [Attendance],
+) -> impl Iterator<Item = Device> + 'a {
+    let bus = |bus: &'a Bus| {
+        let keypads = bus.keypads.iter().map(|k| Device {
+            position: k.position.clone(),
+            window: Some(k.window.clone()),
+            line: bus.name.clone(),
+            connection: Connection::BusKeypad { port: bus.path.clone(), baud: bus.baud, address: k.address },
+            grades: None,
+        });
+        let evaluators = bus.evaluators.iter().map(|e| Device {
+            position: e.position.clone(),
+            window: Some(e.window.clone()),
+            line: bus.name.clone(),
+            connection: Connection::BusEvaluator {
+                port: bus.path.clone(),
+                baud: bus.baud,
+                address: e.address,
+                ack_form: bus.ack_form,
+            },
+            grades: Some((e.grades.clone(), e.grades_confirmed_by.clone())),
+        });
+        keypads.chain(evaluators)
+    };
+    let ticket_machine = |t: &TicketMachine| Device {
+        position: t.position.clone(),
+        window: None,
+        line: t.name.clone(),
+        connection: Connection::PrinterTap { port: t.path.clone(), baud: t.baud, pattern: t.pattern.clone() },
+        grades: None,
+    };
+    let terminal = |a: &Attendance| Device {
+        position: a.position.clone(),
+        window: None,
+        line: a.name.clone(),
+        connection: Connection::Zk {
+            address: a.address,
+            comm_key_credential: a.comm_key_credential.clone(),
+            log_seconds: a.log_seconds,
+            transport: a.transport,
+            set_clock: a.set_clock,
+        },
+        grades: None,
+    };
+    let buses = buses.iter().flat_map(bus);
+    buses.chain(ticket_machines.iter().map(ticket_machine)).chain(attendance.iter().map(terminal))
 }
 
 /// A camera.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Camera {
     /// Its id.
     pub id: CameraId,
@@ -303,31 +511,43 @@ impl Config {
         self.windows.iter().find(|w| w.number == number)
     }
 
-    /// The positions of all devices, for `node.config_changed`.
-    pub fn position_entries(&self) -> Vec<PositionEntry> {
-        let entry = |position: &PositionId, window: Option<&WindowId>, role: &str| PositionEntry {
-            position: position.clone(),
-            window: window.cloned(),
-            role: role.to_owned(),
-        };
-        let buses = self.buses.iter().flat_map(|bus| {
-            let keypads = bus.keypads.iter().map(|k| entry(&k.position, Some(&k.window), "keypad"));
-            keypads.chain(bus.evaluators.iter().map(|e| entry(&e.position, Some(&e.window), "evaluator")))
-        });
-        let tickets = self.ticket_machines.iter().map(|t| entry(&t.position, None, "ticket"));
-        let clocks = self.attendance.iter().map(|a| entry(&a.position, None, "attendance"));
-        buses.chain(tickets).chain(clocks).collect()
+    /// Every device of the file.
+    pub fn devices(&self) -> impl Iterator<Item = Device> + '_ {
+        configured(&self.buses, &self.ticket_machines, &self.attendance)
+            .chain(self.more_devices.iter().cloned())
     }
 
-    /// The cameras, for `node.config_changed`; without credentials.
-    pub fn camera_entries(&self) -> Vec<CameraEntry> {
-        let entry = |c: &Camera| CameraEntry {
-            camera: c.id.clone(),
-            window: c.window.clone(),
-            name: c.name.clone(),
-            url: c.url.to_string(),
-        };
-        self.cameras.iter().map(entry).collect()
+    /// Which position of the file stands at which window.
+    pub fn position_windows(&self) -> Vec<(PositionId, WindowId)> {
+        self.devices().filter_map(|d| Some((d.position, d.window?))).collect()
+    }
+}
+
+impl Camera {
+    /// Its place with how it is reached: a camera's id is its place's.
+    pub fn device(&self) -> Option<Device> {
+        Some(Device {
+            position: self.id.as_str().parse().ok()?,
+            window: self.window.clone(),
+            line: self.id.to_string(),
+            connection: Connection::Camera {
+                main: self.url.clone(),
+                sub: self.sub_url.clone(),
+                user: self.user.clone(),
+                credential: self.credential.clone(),
+            },
+            grades: None,
+        })
+    }
+
+    /// As it is told to the centre; without credentials.
+    pub fn entry(&self) -> CameraEntry {
+        CameraEntry {
+            camera: self.id.clone(),
+            window: self.window.clone(),
+            name: self.name.clone(),
+            url: self.url.to_string(),
+        }
     }
 }
 

@@ -8,14 +8,19 @@ use std::{
 };
 
 use control_protocol::{CameraId, HallId, PositionId, WindowId};
+use device_drivers::attendance::zk::Transport;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 use url::Url;
 
 use super::{
-    AckForm, Attendance, Bus, Business, Camera, Centre, Config, Evaluator, Function, Hall, Keypad, Keys,
-    LocalSite, TicketMachine, TicketPattern, Video, Window,
+    AckForm, Attendance, Bus, Business, Camera, Centre, Config, Evaluator, Function, Hall, HallSite, Keypad,
+    Keys, LocalSite, PairingHints, TicketMachine, TicketPattern, Transcoding, Video, Window, configured,
+    inspection::Inspection,
 };
+
+mod devices;
+mod recording;
 
 #[derive(Deserialize)]
 pub(super) struct Raw {
@@ -23,6 +28,9 @@ pub(super) struct Raw {
     centre: RawCentre,
     #[serde(default)]
     local_site: RawLocalSite,
+    hall_site: Option<RawHallSite>,
+    #[serde(default)]
+    pairing: PairingHints,
     #[serde(default)]
     business: Vec<Business>,
     #[serde(default)]
@@ -36,9 +44,28 @@ pub(super) struct Raw {
     #[serde(default)]
     attendance: Vec<RawAttendance>,
     #[serde(default)]
+    line: Vec<devices::RawLine>,
+    attendance_push: Option<devices::RawPush>,
+    #[serde(default)]
+    tickets: devices::RawTickets,
+    #[serde(default)]
+    fingerprint: Vec<devices::RawFingerprint>,
+    #[serde(default)]
+    ticket_printer: Vec<devices::RawTicketPrinter>,
+    #[serde(default)]
+    modem: Vec<devices::RawModem>,
+    #[serde(default)]
     camera: Vec<RawCamera>,
     #[serde(default)]
     video: Video,
+    #[serde(default)]
+    recording: recording::RawRecording,
+    #[serde(default)]
+    inspection: toml::Table,
+    #[serde(default)]
+    transcoding: Transcoding,
+    #[serde(default)]
+    onvif: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -82,6 +109,13 @@ impl Default for RawLocalSite {
     fn default() -> Self {
         Self { listen: "127.0.0.1:0".into() }
     }
+}
+
+#[derive(Deserialize)]
+struct RawHallSite {
+    listen: String,
+    #[serde(default)]
+    names: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -130,6 +164,7 @@ struct RawEvaluator {
     window: u16,
     address: u8,
     grades: BTreeMap<String, u8>,
+    grades_confirmed_by: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -167,6 +202,10 @@ struct RawAttendance {
     comm_key_credential: Option<String>,
     #[serde(default = "default_log")]
     log_seconds: u64,
+    #[serde(default)]
+    transport: Transport,
+    #[serde(default)]
+    set_clock: bool,
 }
 
 fn default_log() -> u64 {
@@ -233,6 +272,20 @@ impl Raw {
             return Err(f.0);
         };
 
+        let hall_site = self.hall_site.and_then(|site| {
+            let names: Vec<String> = site.names.iter().map(|name| name.trim().to_owned()).collect();
+            let sound = |n: &String| {
+                n.parse::<std::net::IpAddr>().is_ok()
+                    || (!n.is_empty()
+                        && n.len() <= 253
+                        && n.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.')))
+            };
+            for (i, name) in names.iter().enumerate().filter(|(_, n)| !sound(n)) {
+                f.say(format!("hall_site.names[{i}]: `{name}` is neither a host name nor an IP address"));
+            }
+            let listen = f.read("hall_site.listen", &site.listen)?;
+            Some(HallSite { listen, names })
+        });
         let mut names = BTreeSet::new();
         for (i, business) in self.business.iter().enumerate() {
             f.once(&mut names, &format!("business[{i}].name"), business.name.clone());
@@ -279,13 +332,56 @@ impl Raw {
                 address,
                 comm_key_credential: a.comm_key_credential,
                 log_seconds: a.log_seconds.max(1),
+                transport: a.transport,
+                set_clock: a.set_clock,
             });
         }
+        let before: Vec<_> = configured(&buses, &ticket_machines, &attendance)
+            .map(|device| (device.position, device.connection))
+            .collect();
+        let raw = devices::RawDevices {
+            lines: self.line,
+            push: self.attendance_push,
+            fingerprints: self.fingerprint,
+            printers: self.ticket_printer,
+            modems: self.modem,
+        };
+        let tickets = self.tickets.check(&mut f);
+        let (more_devices, push) = raw.check(&mut f, &hall_id, &by_number, &mut bus_names, &before);
         let mut ids = BTreeSet::new();
         let mut cameras = Vec::new();
         for (i, camera) in self.camera.into_iter().enumerate() {
             cameras.extend(check_camera(&mut f, i, &hall_id, camera, &by_number, &mut ids));
         }
+        let mut onvif = BTreeMap::new();
+        for (id, address) in self.onvif {
+            let at = format!("onvif.{id}");
+            match address.parse::<Url>() {
+                Ok(url)
+                    if url.scheme() == "http" && url.username().is_empty() && url.password().is_none() =>
+                {
+                    onvif.extend(f.read::<CameraId>(&at, &id).map(|camera| (camera, url)));
+                }
+                // The text is not repeated: it may hold a password.
+                _ => f.say(format!(
+                    "{at}: not a URL such as http://192.0.2.1:8080/onvif/device_service, without a user"
+                )),
+            }
+        }
+        if self.transcoding.at_once > 16 {
+            f.say("transcoding.at_once: from 0 to 16".into());
+        }
+        if !(120..=2160).contains(&self.transcoding.max_height) {
+            f.say("transcoding.max_height: from 120 to 2160".into());
+        }
+        if !(64..=20_000).contains(&self.transcoding.kilobits) {
+            f.say("transcoding.kilobits: from 64 to 20000".into());
+        }
+        let inspection = Inspection::of(self.inspection).unwrap_or_else(|fault| {
+            f.say(format!("inspection.{fault}"));
+            Inspection::default()
+        });
+        let recording = self.recording.check(&mut f, &self.hall.data, &ids);
         if !f.0.is_empty() {
             return Err(f.0);
         }
@@ -300,14 +396,23 @@ impl Raw {
             },
             centre: Centre { url, first_delay_seconds: self.centre.first_delay_seconds.min(600) },
             local_site: LocalSite { listen },
+            hall_site,
+            pairing: self.pairing,
             businesses: self.business,
             windows,
             buses,
             keys,
             ticket_machines,
             attendance,
+            push,
+            tickets,
+            more_devices,
             cameras,
             video: self.video,
+            recording,
+            inspection,
+            transcoding: self.transcoding,
+            onvif,
         })
     }
 }
@@ -369,24 +474,42 @@ fn check_bus(
     for (i, e) in raw.evaluator.into_iter().enumerate() {
         let at = format!("{at}.evaluator[{i}]");
         f.once(&mut evaluator_addresses, &format!("{at}.address"), e.address);
-        let mut grades = BTreeMap::new();
-        for (byte, grade) in e.grades {
-            match u8::from_str_radix(&byte, 16) {
-                Ok(byte) if (1..=5).contains(&grade) => {
-                    grades.insert(byte, grade);
-                }
-                Ok(_) => f.say(format!("{at}.grades.{byte}: grade {grade} is not from 1 to 5")),
-                Err(_) => f.say(format!("{at}.grades.{byte}: write the raw byte as two hexadecimal digits")),
-            }
-        }
-        if grades.is_empty() {
-            f.say(format!("{at}.grades: say which raw byte is which grade, such as \"04\" = 5"));
-        }
-        if let Some((window, position)) = place(f, &at, e.window, "evaluator") {
-            evaluators.push(Evaluator { position, window, address: e.address, grades });
+        let grades = check_grades(f, &at, e.grades, e.grades_confirmed_by);
+        if let (Some((window, position)), Some((grades, grades_confirmed_by))) =
+            (place(f, &at, e.window, "evaluator"), grades)
+        {
+            evaluators.push(Evaluator { position, window, address: e.address, grades, grades_confirmed_by });
         }
     }
     Bus { name: raw.name, path: raw.path, baud: raw.baud, ack_form: raw.ack_form, keypads, evaluators }
+}
+
+/// What an evaluator's keys mean, and who confirmed it.
+fn check_grades(
+    f: &mut Faults,
+    at: &str,
+    raw: BTreeMap<String, u8>,
+    by: Option<String>,
+) -> Option<(BTreeMap<u8, u8>, Option<String>)> {
+    let mut grades = BTreeMap::new();
+    for (byte, grade) in raw {
+        match u8::from_str_radix(&byte, 16) {
+            Ok(byte) if (1..=5).contains(&grade) => {
+                grades.insert(byte, grade);
+            }
+            Ok(_) => f.say(format!("{at}.grades.{byte}: grade {grade} is not from 1 to 5")),
+            Err(_) => f.say(format!("{at}.grades.{byte}: write the raw byte as two hexadecimal digits")),
+        }
+    }
+    if grades.is_empty() {
+        f.say(format!("{at}.grades: say which raw byte is which grade, such as \"04\" = 5"));
+        return None;
+    }
+    let by = by.map(|by| by.trim().to_owned()).filter(|by| !by.is_empty());
+    if by.as_ref().is_some_and(|by| by.chars().count() > 40) {
+        f.say(format!("{at}.grades_confirmed_by: a name of at most 40 characters"));
+    }
+    Some((grades, by))
 }
 
 fn check_keys(f: &mut Faults, raw: RawKeys) -> Keys {

@@ -1,14 +1,20 @@
-//! The devices of the hall: drivers built from the configuration, one task per port, and the [register](Register) that
-//! takes what they say to the record: reading → case session → journal, and only then the device is acknowledged.
+//! The devices of the hall: drivers, one task per line, kept as wanted by a [supervisor](Supervisor); the
+//! [register](Register) that takes what they say to the record: reading → case session → journal, and only then the device
+//! is acknowledged; and the [switchboard](Switchboard), which knows what stands where and how it is now.
 //!
-//! It owns which position stands at which window and how each device is. What a press means for a case is decided in
+//! What is wanted is kept by [`pairing`](crate::pairing). What a press means for a case is decided in
 //! [`cases`](crate::cases), how bytes become readings in `device_drivers`.
 
 mod drivers;
 mod keys;
+pub mod messages;
+mod panel;
+pub mod profiles;
 mod register;
+mod switchboard;
 #[cfg(test)]
 mod tests;
+pub mod tickets;
 
 use std::{
     collections::BTreeMap,
@@ -17,11 +23,15 @@ use std::{
 
 use device_drivers::reading::Counters;
 
-pub use drivers::{DriverTasks, start};
+pub(crate) use drivers::{GUEST, USUAL_GRADES};
+pub use drivers::{Listening, Said, Supervisor, Wanted, misfits};
 pub use keys::press;
-pub use register::{CameraEvent, Inbox, Panel, Register, RegisterError, recover};
+pub use panel::{Panel, Wire};
+pub use register::{CameraEvent, Inbox, Register, RegisterError, recover};
+pub use switchboard::{Live, Place, Presence, Said as LiveSaid, Switchboard};
 
 use crate::cases::Ignored;
+pub use crate::connection::{Connection, Role};
 
 /// How a device is, as last journalled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,14 +61,14 @@ impl DeviceHealth {
 /// What `/metrics` shows of devices and queue.
 #[derive(Debug, Clone, Default)]
 pub struct Figures {
-    /// Position → health; none: nothing heard of it yet.
-    pub health: BTreeMap<String, Option<DeviceHealth>>,
     /// Why presses changed nothing → how many.
     pub ignored: BTreeMap<&'static str, u64>,
     /// Readings taken.
     pub readings: u64,
     /// Cases open now.
     pub open_cases: usize,
+    /// Turns of the register; it makes one at least every ten seconds.
+    pub turns: u64,
     /// Port name → its driver's counts.
     pub counters: BTreeMap<String, Arc<Counters>>,
 }

@@ -1,31 +1,34 @@
 //! The register: the one task that takes readings to the record. Each reading goes through the case session and into
 //! the journal as one transaction; then, and only then, its receipt is given and the window's devices are told.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-    time::Duration,
-};
+mod health;
+
+use std::{collections::HashMap, pin::Pin, sync::Arc, time::Duration};
 
 use control_protocol::{
-    CameraId, Happening, PositionId, UtcMillis, WindowId,
+    CameraId, CaseId, Happening, PositionId, UtcMillis, WindowId,
     event::{ClockQuality, Grade},
 };
 use device_drivers::{
     clock::Mono,
-    counter::BusCommand,
-    reading::{DriverEvent, Fact, Health, Reading},
+    reading::{Answered, DriverEvent, Fact, Reading},
 };
+use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use jiff::tz::TimeZone;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{DeviceHealth, SharedFigures, keys::press};
+use super::{
+    LiveSaid, SharedFigures, Switchboard,
+    drivers::GUEST,
+    keys::press,
+    tickets::{Issued, Wish},
+};
 use crate::{
     cases::{At, HallSession, Input, Press, SessionConfig, Tagged, Taken},
     clock::Clock,
     config::{Config, Keys},
-    journal::{Entry, Journal, JournalError, PunchKey, SerialFile},
+    journal::{Entry, Journal, JournalError, Note, PunchKey, SerialFile, Unanswered},
 };
 
 /// How far back the journal is read for the state of queue and windows: an agent that was off over a long weekend still
@@ -33,13 +36,14 @@ use crate::{
 const RECOVER_MS: i64 = 8 * 86_400_000;
 /// The wait before an append is tried again when the disk is full.
 const FULL_WAIT: Duration = Duration::from_secs(1);
+/// The longest time without a turn, by which the service manager's watchdog knows that the register lives.
+const LONGEST_US: i64 = 10_000_000;
 
-/// What can be shown at a window.
-#[derive(Default, Clone)]
-pub struct Panel {
-    pub(super) keypad: Option<(mpsc::Sender<BusCommand>, u8)>,
-    pub(super) evaluator: Option<(mpsc::Sender<BusCommand>, u8)>,
-}
+/// How long a device that was not answered is expected to say the same again. A person who presses again after that
+/// means it anew.
+const REPEATED_MS: i64 = 300_000;
+
+type AnswerWait = Pin<Box<dyn Future<Output = (String, u64, bool)> + Send + Sync>>;
 
 /// A camera's change of state.
 pub type CameraEvent = (CameraId, Happening, Mono);
@@ -50,6 +54,8 @@ pub struct Inbox {
     pub drivers: mpsc::Receiver<DriverEvent>,
     /// The cameras.
     pub cameras: mpsc::Receiver<CameraEvent>,
+    /// Those who want tickets of ours.
+    pub tickets: mpsc::Receiver<Wish>,
 }
 
 /// Why the register ended; only the journal can end it.
@@ -74,15 +80,18 @@ pub struct Register {
     session_config: SessionConfig,
     keys: Keys,
     time_zone: TimeZone,
-    windows: HashMap<String, WindowId>,
-    camera_windows: BTreeMap<CameraId, WindowId>,
-    panels: HashMap<WindowId, Panel>,
+    /// Window → its number, as people see it.
+    numbers: HashMap<WindowId, u16>,
+    board: Switchboard,
     desk: Option<Desk>,
     serials: SerialFile,
     journal: Journal,
     clock: Arc<dyn Clock>,
     boot: Arc<str>,
     figures: SharedFigures,
+    /// Position → what it said last, on record and not answered: said again it is the same.
+    unanswered: HashMap<String, Unanswered>,
+    answers: FuturesUnordered<AnswerWait>,
 }
 
 fn micros(at: Mono) -> i64 {
@@ -114,23 +123,19 @@ impl Register {
         journal: Journal,
         serials: SerialFile,
         clock: Arc<dyn Clock>,
-        panels: HashMap<WindowId, Panel>,
+        board: Switchboard,
         figures: SharedFigures,
     ) -> Result<Self, RegisterError> {
         let session_config = SessionConfig::from(config);
         let now = at_of(clock.as_ref(), clock.now_mono());
         let session = recover(session_config.clone(), &journal, now).await?;
         tracing::info!(open_cases = session.open(), "queue and windows are as the journal left them");
-        let entries = config.position_entries();
-        figures.lock().health = entries.iter().map(|e| (e.position.to_string(), None)).collect();
-        let windows = entries.into_iter().filter_map(|e| Some((e.position.to_string(), e.window?)));
-        let cameras = config.cameras.iter().filter_map(|c| Some((c.id.clone(), c.window.clone()?)));
+        let unanswered = journal.unanswered().await?.into_iter().map(|said| (said.position.clone(), said));
         Ok(Self {
             keys: config.keys.clone(),
             time_zone: config.hall.time_zone.clone(),
-            windows: windows.collect(),
-            camera_windows: cameras.collect(),
-            panels,
+            numbers: config.windows.iter().map(|w| (w.id.clone(), w.number)).collect(),
+            board,
             desk: Some(Desk { session, serials: serials.clone() }),
             serials,
             journal,
@@ -138,6 +143,8 @@ impl Register {
             clock,
             figures,
             session_config,
+            unanswered: unanswered.collect(),
+            answers: FuturesUnordered::new(),
         })
     }
 
@@ -149,17 +156,23 @@ impl Register {
         loop {
             self.show_open();
             let due = self.until_due();
-            let (mut driver, mut camera) = (None, None);
+            let (mut driver, mut camera, mut answer, mut wish) = (None, None, None, None);
             tokio::select! {
                 biased;
                 () = cancel.cancelled() => break,
+                Some(done) = self.answers.next() => answer = Some(done),
                 Some(event) = inbox.drivers.recv() => driver = Some(event),
                 Some(event) = inbox.cameras.recv() => camera = Some(event),
+                Some(wanted) = inbox.tickets.recv() => wish = Some(wanted),
                 () = tokio::time::sleep(due) => {}
             }
-            match (driver, camera) {
-                (Some(event), _) => self.driver(event).await?,
-                (_, Some(event)) => self.camera(event).await?,
+            match (driver, camera, answer, wish) {
+                (Some(event), ..) => self.driver(event).await?,
+                (_, Some(event), ..) => self.camera(event).await?,
+                (_, _, Some((position, said, answered)), _) => {
+                    self.answered(position, said, answered).await?;
+                }
+                (.., Some(wish)) => self.wish(wish).await?,
                 _ => self.tick().await?,
             }
         }
@@ -169,20 +182,31 @@ impl Register {
         while let Ok(event) = inbox.cameras.try_recv() {
             self.camera(event).await?;
         }
+        while let Some(Some((position, said, answered))) = self.answers.next().now_or_never() {
+            self.answered(position, said, answered).await?;
+        }
         Ok(())
     }
 
     fn until_due(&self) -> Duration {
         let due = self.desk.as_ref().and_then(|desk| desk.session.due());
         let now = micros(self.clock.now_mono());
-        let wait = due.map_or(60_000_000, |due| due.saturating_sub(now).clamp(0, 60_000_000));
+        let wait = due.map_or(LONGEST_US, |due| due.saturating_sub(now).clamp(0, LONGEST_US));
         // A millisecond more, so that the moment is over when the timer says so.
         Duration::from_micros(u64::try_from(wait).unwrap_or(0)) + Duration::from_millis(1)
     }
 
     fn show_open(&self) {
         let open = self.desk.as_ref().map_or(0, |desk| desk.session.open());
-        self.figures.lock().open_cases = open;
+        let mut figures = self.figures.lock();
+        figures.open_cases = open;
+        figures.turns += 1;
+    }
+
+    /// Waits before it is tried whether the disk has space again.
+    async fn wait_for_space(&self) {
+        self.figures.lock().turns += 1;
+        tokio::time::sleep(FULL_WAIT).await;
     }
 
     async fn driver(&mut self, event: DriverEvent) -> Result<(), RegisterError> {
@@ -191,21 +215,56 @@ impl Register {
             DriverEvent::Health { position, health, at } => {
                 self.health(position.0.as_ref(), health, at).await
             }
+            DriverEvent::LogRead { position, through, clock_offset } => {
+                self.log_read(position.0.as_ref(), through, clock_offset).await
+            }
         }
     }
 
     async fn reading(&mut self, reading: Reading) -> Result<(), RegisterError> {
-        let Reading { position, arrived, fact, receipt, .. } = reading;
+        let Reading { position, arrived, fact, raw, receipt } = reading;
         self.figures.lock().readings += 1;
-        let window = self.windows.get(position.0.as_ref()).cloned();
         let at = at_of(self.clock.as_ref(), arrived);
+        if position.0.starts_with(GUEST) {
+            // A device that nobody has bound: shown to whoever looks for it, and of no effect.
+            self.board.say(position.0.as_ref(), at.utc, shown(&fact));
+            drop(receipt.durable());
+            return Ok(());
+        }
+        let said = receipt.is_awaited().then(|| Unanswered {
+            position: position.to_string(),
+            raw,
+            at: at.utc,
+            mono_us: arrived.0,
+        });
+        if let Some(said) = &said
+            && let Some(known) = self.repeated(said)
+        {
+            tracing::info!(%position, "said again before it was answered; it is on record once");
+            self.await_answer(known, receipt.durable());
+            return Ok(());
+        }
+        let place = self.board.place(position.0.as_ref());
+        self.board.spoke(position.0.as_ref(), at.utc);
+        if let Some(case) = self.board.in_test(position.0.as_ref()) {
+            if !matches!(fact, Fact::Punch { .. }) {
+                let window = place.and_then(|p| p.window);
+                self.tested(position.0.as_ref(), window, &fact, case, at).await?;
+                drop(receipt.durable());
+                return Ok(());
+            }
+            // Somebody's punch counts, whoever tests meanwhile.
+            self.board.say(position.0.as_ref(), at.utc, shown(&fact));
+        }
+        let confirmed = place.as_ref().is_some_and(|p| p.confirmed);
+        let window = place.and_then(|p| p.window);
         let input = match fact {
             Fact::Punch { employee, at: local, verify, state, live } => {
                 let entry = self.punch(position.0.as_ref(), at, employee, local, verify, state, live);
                 if let Some(entry) = entry {
                     self.append(vec![entry]).await?;
                 }
-                receipt.durable();
+                drop(receipt.durable());
                 return Ok(());
             }
             Fact::Ticket { number, business, waiting, .. } => {
@@ -219,21 +278,146 @@ impl Register {
                 }
                 (None, _) => None,
             },
+            Fact::Grade { raw, .. } if !confirmed => {
+                self.refuse(position.0.as_ref(), window, raw, at).await?;
+                None
+            }
             Fact::Grade { raw, grade, .. } => window.map(|window| Input::Window {
                 window,
                 press: Press::Grade { raw, grade: grade.and_then(Grade::new) },
             }),
+            // What a sensor, a display or a voice says is of no case.
+            Fact::Report { name, values, .. } => {
+                tracing::debug!(%position, name, ?values, "a device reported");
+                self.board.report(position.0.as_ref(), &name, &values);
+                None
+            }
         };
         if let Some(input) = input {
-            let taken = self.take(input, position.0.as_ref(), at).await?;
-            self.show(&taken);
+            let taken = self.take(input, position.0.as_ref(), at, said.clone()).await?;
+            if let Some(said) = said.filter(|_| !taken.events.is_empty()) {
+                self.unanswered.insert(said.position.clone(), said.clone());
+                self.await_answer(said, receipt.durable());
+            } else {
+                drop(receipt.durable());
+            }
+            self.show(&taken.events);
+        } else {
+            drop(receipt.durable());
         }
-        receipt.durable();
+        Ok(())
+    }
+
+    /// Gives a ticket of ours: what is answered is on record.
+    async fn wish(&mut self, wish: Wish) -> Result<(), RegisterError> {
+        if wish.reply.is_closed() {
+            return Ok(());
+        }
+        let at = at_of(self.clock.as_ref(), self.clock.now_mono());
+        let input = Input::Issue { business: wish.business.clone() };
+        let taken = self.take(input, wish.printer.as_str(), at, None).await?;
+        let issued = taken.events.iter().find_map(|event| match (&event.happening, event.case) {
+            (Happening::TicketIssued { ticket, business, printed_waiting, .. }, Some(case)) => Some(Issued {
+                case,
+                ticket: ticket.clone(),
+                business: business.clone(),
+                waiting: printed_waiting.unwrap_or(0),
+                at: event.at.utc,
+            }),
+            _ => None,
+        });
+        // Whoever asked may have gone away: then the number waits in the queue, as a slip left in the machine does.
+        let _ = wish.reply.send(issued);
+        self.show(&taken.events);
+        Ok(())
+    }
+
+    /// The saying on record that this one repeats. Anything else of that device ends the expectation: a device says one
+    /// thing until it is answered.
+    fn repeated(&mut self, said: &Unanswered) -> Option<Unanswered> {
+        let known = self.unanswered.get(&said.position)?;
+        if known.raw == said.raw && (said.at.0 - known.at.0).abs() <= REPEATED_MS {
+            return Some(known.clone());
+        }
+        self.unanswered.remove(&said.position);
+        None
+    }
+
+    fn await_answer(&mut self, said: Unanswered, answered: Answered) {
+        self.answers.push(Box::pin(async move { (said.position, said.mono_us, answered.await.is_ok()) }));
+    }
+
+    /// The device has its answer, or the line was lost before.
+    async fn answered(&mut self, position: String, said: u64, answered: bool) -> Result<(), RegisterError> {
+        if !answered {
+            return Ok(());
+        }
+        if self.unanswered.get(&position).is_some_and(|known| known.mono_us == said) {
+            self.unanswered.remove(&position);
+        }
+        Ok(self.journal.answered(position, said).await?)
+    }
+
+    /// A press whose meaning nobody has confirmed: kept as it came, never a rating.
+    async fn refuse(
+        &self,
+        position: &str,
+        window: Option<WindowId>,
+        raw: u8,
+        at: At,
+    ) -> Result<(), RegisterError> {
+        self.board.refuse(position);
+        tracing::warn!(
+            position,
+            raw,
+            "a press is refused: nobody has confirmed what this evaluator's keys mean"
+        );
+        let happening = Happening::RatingUnsolicited { grade: None, raw, why: "unconfirmed".into() };
+        let device = Some(position.to_owned());
+        self.append(self.entries(&[Tagged { at, window, device, case: None, happening }])).await
+    }
+
+    /// What a position in test says: on record under the test's case, shown, and of no effect.
+    async fn tested(
+        &self,
+        position: &str,
+        window: Option<WindowId>,
+        fact: &Fact,
+        case: CaseId,
+        at: At,
+    ) -> Result<(), RegisterError> {
+        let happening = match fact {
+            Fact::Grade { raw, grade, .. } => Some(Happening::RatingUnsolicited {
+                grade: grade.and_then(Grade::new),
+                raw: *raw,
+                why: "test".into(),
+            }),
+            Fact::Ticket { number, business, waiting, .. } => Some(Happening::TicketIssued {
+                ticket: number.clone(),
+                business: business.clone(),
+                printed_waiting: *waiting,
+                priority: 0,
+            }),
+            // A key pressed in a test changes nothing anywhere; the visit's log has it.
+            _ => None,
+        };
+        if let Some(happening) = happening {
+            let device = Some(position.to_owned());
+            self.append(self.entries(&[Tagged { at, window, device, case: Some(case), happening }])).await?;
+        }
+        self.board.say(position, at.utc, shown(fact));
         Ok(())
     }
 
     /// Puts an input through the session and into the journal; comes back only when it is on disk.
-    async fn take(&mut self, input: Input, device: &str, at: At) -> Result<Taken, RegisterError> {
+    async fn take(
+        &mut self,
+        input: Input,
+        device: &str,
+        at: At,
+        said: Option<Unanswered>,
+    ) -> Result<Taken, RegisterError> {
+        let note = said.map(Note::Said);
         let input = Arc::new(input);
         loop {
             let mut desk = self.desk.take().ok_or(RegisterError::Session)?;
@@ -247,21 +431,27 @@ impl Register {
             .map_err(|_| RegisterError::Session)?;
             self.desk = Some(desk);
             let failed = match result {
-                Ok(taken) => match self.journal.append(self.entries(&taken.events)).await {
-                    Ok(_) => {
-                        if let Some(why) = taken.ignored {
-                            self.figures.ignored(why);
-                            tracing::info!(device, why = why.name(), "the press changes nothing: {input:?}");
+                Ok(taken) => {
+                    match self.journal.append_noting(self.entries(&taken.events), note.clone()).await {
+                        Ok(_) => {
+                            if let Some(why) = taken.ignored {
+                                self.figures.ignored(why);
+                                tracing::info!(
+                                    device,
+                                    why = why.name(),
+                                    "the press changes nothing: {input:?}"
+                                );
+                            }
+                            return Ok(taken);
                         }
-                        return Ok(taken);
+                        Err(e @ JournalError::Full) => e.to_string(),
+                        Err(e) => return Err(e.into()),
                     }
-                    Err(e @ JournalError::Full) => e.to_string(),
-                    Err(e) => return Err(e.into()),
-                },
+                }
                 Err(e) => e.to_string(),
             };
             tracing::error!(device, "a reading waits to be taken: {failed}");
-            tokio::time::sleep(FULL_WAIT).await;
+            self.wait_for_space().await;
             self.recover().await?;
         }
     }
@@ -281,9 +471,12 @@ impl Register {
             let events = desk.session.tick(now);
             let entries = self.entries(&events);
             match self.journal.append(entries).await {
-                Ok(_) => return Ok(()),
+                Ok(_) => {
+                    self.show(&events);
+                    return Ok(());
+                }
                 Err(JournalError::Full) => {
-                    tokio::time::sleep(FULL_WAIT).await;
+                    self.wait_for_space().await;
                     self.recover().await?;
                 }
                 Err(e) => return Err(e.into()),
@@ -311,7 +504,7 @@ impl Register {
         loop {
             match self.journal.append(entries.clone()).await {
                 Ok(_) => return Ok(()),
-                Err(JournalError::Full) => tokio::time::sleep(FULL_WAIT).await,
+                Err(JournalError::Full) => self.wait_for_space().await,
                 Err(e) => return Err(e.into()),
             }
         }
@@ -354,70 +547,30 @@ impl Register {
         })
     }
 
-    async fn health(&mut self, position: &str, health: Health, at: Mono) -> Result<(), RegisterError> {
-        let (now, happening) = match health {
-            Health::Up => (Some(DeviceHealth::Up), Happening::DeviceUp {}),
-            Health::Silent { .. } => (Some(DeviceHealth::Silent), Happening::DeviceSilent {}),
-            Health::Degraded { bad_frames_per_minute } => {
-                (Some(DeviceHealth::Degraded), Happening::DeviceDegraded { bad_frames_per_minute })
-            }
-            Health::Down { why } => (Some(DeviceHealth::Down), Happening::DeviceDown { why }),
-            Health::ClockOffset { seconds } => (None, Happening::DeviceClockOffset { seconds }),
-        };
-        if let Some(now) = now {
-            let before = self.figures.lock().health.insert(position.to_owned(), Some(now)).flatten();
-            if before == Some(now) {
-                return Ok(());
-            }
-        }
-        let event = Tagged {
-            at: at_of(self.clock.as_ref(), at),
-            window: self.windows.get(position).cloned(),
-            device: Some(position.to_owned()),
-            case: None,
-            happening,
-        };
-        self.append(self.entries(&[event])).await
-    }
-
-    async fn camera(&mut self, (camera, happening, at): CameraEvent) -> Result<(), RegisterError> {
-        let event = Tagged {
-            at: at_of(self.clock.as_ref(), at),
-            window: self.camera_windows.get(&camera).cloned(),
-            device: Some(camera.to_string()),
-            case: None,
-            happening,
-        };
-        self.append(self.entries(&[event])).await
-    }
-
     /// Tells the window's devices what has been decided; a display that cannot be told now is no loss.
-    fn show(&self, taken: &Taken) {
-        for event in &taken.events {
-            let Some(panel) = event.window.as_ref().and_then(|w| self.panels.get(w)) else { continue };
-            match &event.happening {
-                Happening::RatingInvited { .. } => {
-                    if let Some((bus, address)) = &panel.evaluator {
-                        let _ = bus.try_send(BusCommand::BeginEvaluation { address: *address });
-                    }
-                }
-                Happening::TicketCalled { ticket, .. }
-                | Happening::TicketResumed { ticket }
-                | Happening::TicketRecalled { ticket, .. } => {
-                    let Some((bus, address)) = &panel.keypad else { continue };
-                    let digits: String = ticket.chars().filter(char::is_ascii_digit).collect();
-                    let last = &digits[digits.len().saturating_sub(3)..];
-                    if let Ok(n) = last.parse() {
-                        let _ = bus.try_send(BusCommand::ShowTicket { address: *address, n });
-                    }
-                    let session = self.desk.as_ref().map(|desk| &desk.session);
-                    let waiting = event.window.as_ref().zip(session).map(|(w, session)| session.waiting(w));
-                    if let Some(n) = waiting.and_then(|n| u32::try_from(n).ok()) {
-                        let _ = bus.try_send(BusCommand::ShowWaiting { address: *address, n });
-                    }
-                }
-                _ => {}
-            }
+    fn show(&self, events: &[Tagged]) {
+        for event in events {
+            let Some(window) = &event.window else { continue };
+            let Some(number) = self.numbers.get(window) else { continue };
+            let waiting = self.desk.as_ref().map_or(0, |desk| desk.session.waiting(window));
+            self.board.tell(window, &event.happening, *number, waiting);
         }
+    }
+}
+
+/// A fact as people who watch a test see it.
+fn shown(fact: &Fact) -> LiveSaid {
+    match fact {
+        Fact::Key { digits, key, .. } => {
+            LiveSaid::Key { key: format!("{key:?}").to_lowercase(), digits: digits.clone() }
+        }
+        Fact::Grade { raw, grade, .. } => LiveSaid::Grade { raw: format!("{raw:02X}"), grade: *grade },
+        Fact::Ticket { number, business, waiting, .. } => {
+            LiveSaid::Ticket { number: number.clone(), business: business.clone(), waiting: *waiting }
+        }
+        Fact::Punch { verify, state, live, .. } => {
+            LiveSaid::Punch { verify: *verify, state: *state, live: *live }
+        }
+        Fact::Report { name, .. } => LiveSaid::Report { name: name.clone() },
     }
 }

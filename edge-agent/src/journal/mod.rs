@@ -80,6 +80,28 @@ pub struct PunchKey {
     pub punched_at: UtcMillis,
 }
 
+/// What a device said that was not answered yet, so that it may say it again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unanswered {
+    /// The device's place.
+    pub position: String,
+    /// Its bytes.
+    pub raw: Bytes,
+    /// When they arrived, UTC.
+    pub at: UtcMillis,
+    /// When they arrived on the monotonic clock, microseconds: together with the place, which saying it was.
+    pub mono_us: u64,
+}
+
+/// What is remembered with events, in their transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Note {
+    /// The events are what this saying led to.
+    Said(Unanswered),
+    /// The events are what this file of past readings led to, all of it.
+    Imported(Digest),
+}
+
 /// Where the journal stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Status {
@@ -107,7 +129,7 @@ pub struct Outgoing {
 type Job = Box<dyn FnOnce(&mut writer::Writer) + Send>;
 
 pub(crate) enum Work {
-    Append { entries: Vec<Entry>, reply: oneshot::Sender<Result<usize, JournalError>> },
+    Append { entries: Vec<Entry>, note: Option<Note>, reply: oneshot::Sender<Result<usize, JournalError>> },
     Other(Job),
 }
 
@@ -166,11 +188,21 @@ impl Journal {
 
     /// Writes events in order, all or none; gives how many were written (a known punch is not) once they are on disk.
     pub async fn append(&self, entries: Vec<Entry>) -> Result<usize, JournalError> {
+        self.append_noting(entries, None).await
+    }
+
+    /// As [`append`](Self::append), and remembers with the events where they come from: what a device said, until it
+    /// is [answered](Self::answered). What led to no event is not remembered.
+    pub async fn append_noting(
+        &self,
+        entries: Vec<Entry>,
+        note: Option<Note>,
+    ) -> Result<usize, JournalError> {
         if entries.is_empty() {
             return Ok(0);
         }
         let (reply, answer) = oneshot::channel();
-        self.work.send(Work::Append { entries, reply }).await.map_err(|_| JournalError::Closed)?;
+        self.work.send(Work::Append { entries, note, reply }).await.map_err(|_| JournalError::Closed)?;
         answer.await.map_err(|_| JournalError::Closed)?
     }
 
@@ -208,9 +240,34 @@ impl Journal {
         self.ask(move |w| w.new_epoch(why)).await
     }
 
+    /// Done when the writer has come to this: it lives.
+    pub async fn turn(&self) -> Result<(), JournalError> {
+        self.ask(|_| Ok(())).await
+    }
+
     /// The events of queue and windows since `from`, in order of writing.
     pub async fn session_events(&self, from: UtcMillis) -> Result<Vec<StoredEvent>, JournalError> {
         self.ask(move |w| w.session_events(from)).await
+    }
+
+    /// The events written from `from` on behind the place `after` (0: all), in order of writing, each with its place.
+    pub async fn written_behind(
+        &self,
+        after: i64,
+        from: UtcMillis,
+    ) -> Result<Vec<(i64, StoredEvent)>, JournalError> {
+        self.ask(move |w| w.written_behind(after, from)).await
+    }
+
+    /// What devices said last and were not answered for, as far as is known.
+    pub async fn unanswered(&self) -> Result<Vec<Unanswered>, JournalError> {
+        self.ask(|w| w.unanswered()).await
+    }
+
+    /// The device has been answered: what it says from now on is new. Survives a kill of the program, not always a power
+    /// cut, which ends the devices' memory too.
+    pub async fn answered(&self, position: String, mono_us: u64) -> Result<(), JournalError> {
+        self.ask(move |w| w.answered(&position, mono_us)).await
     }
 
     /// The newest punch on record of a terminal, UTC.
@@ -226,11 +283,6 @@ impl Journal {
     /// Whether a file of past readings has not been taken yet.
     pub async fn import_known(&self, digest: Digest) -> Result<bool, JournalError> {
         self.ask(move |w| w.import_known(digest)).await
-    }
-
-    /// Remembers that a file of past readings has been taken.
-    pub async fn import_done(&self, digest: Digest) -> Result<(), JournalError> {
-        self.ask(move |w| w.import_done(digest)).await
     }
 
     /// Deletes what the centre has had for seven days, and remembers outside the database how far it is.

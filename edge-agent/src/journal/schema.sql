@@ -36,6 +36,16 @@ CREATE TABLE IF NOT EXISTS punches (
     PRIMARY KEY (position, employee, punched_at)
 ) WITHOUT ROWID;
 
+-- What a device said last, written with the events it led to: a program that ends between that and the device's answer
+-- knows the repetition when it starts again. `mono_us` tells one saying from the next.
+CREATE TABLE IF NOT EXISTS said (
+    position TEXT    PRIMARY KEY,
+    raw      BLOB    NOT NULL,
+    at       INTEGER NOT NULL,     -- UTC milliseconds
+    mono_us  INTEGER NOT NULL,
+    answered INTEGER NOT NULL      -- 1: the device has its answer
+) WITHOUT ROWID;
+
 -- Commands already acted on, so that one delivered twice is done once.
 CREATE TABLE IF NOT EXISTS commands (
     id   TEXT    PRIMARY KEY,

@@ -105,7 +105,7 @@ impl CaseSerials for SerialFile {
         let mut inner = self.lock();
         let reserved = inner.content.reserved.get(&date).copied().unwrap_or(0);
         let next = inner.next.get(&date).copied().unwrap_or(reserved + 1);
-        if next > control_protocol::case_id::MAX_SERIAL {
+        if next >= control_protocol::case_id::TEST_SERIALS_FROM {
             return Err(SerialError::Exhausted(date));
         }
         if next > reserved {

@@ -7,7 +7,7 @@ use control_protocol::{
 };
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
-use super::{JournalError, Outgoing};
+use super::{JournalError, Outgoing, Unanswered};
 
 impl From<rusqlite::Error> for JournalError {
     fn from(e: rusqlite::Error) -> Self {
@@ -111,6 +111,37 @@ pub(super) fn epochs(db: &Connection) -> Result<Vec<u64>, JournalError> {
     while let Some(epoch) = db.prepare_cached(sql)?.query_row([after], |r| r.get::<_, i64>(0)).optional()? {
         found.push(unsigned(epoch)?);
         after = epoch;
+    }
+    Ok(found)
+}
+
+/// Remembers what a device said last.
+pub(super) fn remember(db: &Connection, said: &Unanswered) -> Result<(), JournalError> {
+    let sql = "INSERT INTO said (position, raw, at, mono_us, answered) VALUES (?1, ?2, ?3, ?4, 0)
+               ON CONFLICT (position) DO UPDATE SET raw = ?2, at = ?3, mono_us = ?4, answered = 0";
+    let Unanswered { position, raw, at, mono_us } = said;
+    db.prepare_cached(sql)?.execute(params![position, raw.as_ref(), at.0, signed(*mono_us)?])?;
+    Ok(())
+}
+
+/// The device has its answer for what it said then.
+pub(super) fn answered(db: &Connection, position: &str, mono_us: u64) -> Result<(), JournalError> {
+    let sql = "UPDATE said SET answered = 1 WHERE position = ?1 AND mono_us = ?2";
+    db.prepare_cached(sql)?.execute(params![position, signed(mono_us)?])?;
+    Ok(())
+}
+
+/// What devices said last and were not answered for.
+pub(super) fn unanswered(db: &Connection) -> Result<Vec<Unanswered>, JournalError> {
+    let mut statement = db.prepare("SELECT position, raw, at, mono_us FROM said WHERE answered = 0")?;
+    let rows = statement.query_map([], |r| {
+        Ok((r.get::<_, String>(0)?, r.get::<_, Vec<u8>>(1)?, r.get::<_, i64>(2)?, r.get::<_, i64>(3)?))
+    })?;
+    let mut found = Vec::new();
+    for row in rows {
+        let (position, raw, at, mono_us) = row?;
+        let said = Unanswered { position, raw: raw.into(), at: UtcMillis(at), mono_us: unsigned(mono_us)? };
+        found.push(said);
     }
     Ok(found)
 }

@@ -152,6 +152,11 @@ async fn the_session_is_read_back_in_order() {
     journal.append(vec![entry("a"), rated.clone(), entry("b"), rated]).await.unwrap();
     let events = journal.session_events(UtcMillis(0)).await.unwrap();
     assert_eq!(events.iter().map(|e| e.event.seq).collect::<Vec<_>>(), [2, 4]);
+    let all = journal.written_behind(0, UtcMillis(0)).await.unwrap();
+    assert_eq!(all.iter().map(|(_, e)| e.event.seq).collect::<Vec<_>>(), [1, 2, 3, 4]);
+    let rest = journal.written_behind(all[2].0, UtcMillis(0)).await.unwrap();
+    assert_eq!(rest.iter().map(|(_, e)| e.event.seq).collect::<Vec<_>>(), [4]);
+    assert!(journal.written_behind(0, UtcMillis(i64::MAX)).await.unwrap().is_empty());
     journal.tidy().await.unwrap();
     tokio::task::spawn_blocking(move || close(journal, thread)).await.unwrap();
 }

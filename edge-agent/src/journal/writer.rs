@@ -19,7 +19,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
-    Entry, Hint, JournalError, MarkOutcome, Outgoing, SerialFile, Status, Work,
+    Entry, Hint, JournalError, MarkOutcome, Note, Outgoing, SerialFile, Status, Unanswered, Work,
     reserve::Reserve,
     store::{self, signed},
 };
@@ -46,7 +46,7 @@ impl CommitTimes {
     /// The buckets' upper bounds, milliseconds.
     pub const BOUNDS_MS: [u64; 9] = [1, 2, 5, 10, 20, 50, 100, 250, 1000];
 
-    fn add(&self, took: Duration) {
+    pub(crate) fn add(&self, took: Duration) {
         let us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         for (bound, bucket) in Self::BOUNDS_MS.iter().zip(&self.buckets) {
             if us <= bound * 1000 {
@@ -80,10 +80,18 @@ pub(crate) struct Writer {
 }
 
 /// An append and who waits for it.
-type Waiting = (Vec<Entry>, oneshot::Sender<Result<usize, JournalError>>);
+type Waiting = ((Vec<Entry>, Option<Note>), oneshot::Sender<Result<usize, JournalError>>);
 
 fn failed(e: impl std::fmt::Display) -> JournalError {
     JournalError::Failed(e.to_string())
+}
+
+/// What a failed write beside the database means.
+fn beside(e: std::io::Error) -> JournalError {
+    match e.kind() {
+        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => JournalError::Full,
+        _ => failed(e),
+    }
 }
 
 impl Writer {
@@ -123,7 +131,11 @@ impl Writer {
         if hint.epoch == 0 {
             Self::learn_serials(&db, &serials)?;
         }
-        serials.remember(Hint { epoch: head.epoch, seq: head.seq }).map_err(failed)?;
+        match serials.remember(Hint { epoch: head.epoch, seq: head.seq }).map_err(beside) {
+            // What the file says of this epoch is still true.
+            Err(JournalError::Full) if head.epoch == hint.epoch => {}
+            other => other?,
+        }
         let (depth, oldest) = store::backlog(&db)?;
         let (status, _) = watch::channel(Status { last: head, depth, oldest, full: false });
         let writer = Self {
@@ -169,20 +181,20 @@ impl Writer {
     pub(super) fn run(mut self, mut work: mpsc::Receiver<Work>, ended: oneshot::Sender<String>) {
         let mut next = None;
         while let Some(item) = next.take().or_else(|| work.blocking_recv()) {
-            let (entries, reply) = match item {
+            let (append, reply) = match item {
                 Work::Other(job) => {
                     job(&mut self);
                     continue;
                 }
-                Work::Append { entries, reply } => (entries, reply),
+                Work::Append { entries, note, reply } => ((entries, note), reply),
             };
-            let mut count = entries.len();
-            let mut group = vec![(entries, reply)];
+            let mut count = append.0.len();
+            let mut group = vec![(append, reply)];
             while count < GROUP {
                 match work.try_recv() {
-                    Ok(Work::Append { entries, reply }) => {
+                    Ok(Work::Append { entries, note, reply }) => {
                         count += entries.len();
-                        group.push((entries, reply));
+                        group.push(((entries, note), reply));
                     }
                     Ok(other) => {
                         next = Some(other);
@@ -204,11 +216,11 @@ impl Writer {
 
     fn commit(&mut self, group: Vec<Waiting>) -> Result<(), JournalError> {
         let started = Instant::now();
-        let (entries, replies): (Vec<_>, Vec<_>) = group.into_iter().unzip();
-        let mut result = self.transaction(&entries);
+        let (appends, replies): (Vec<_>, Vec<_>) = group.into_iter().unzip();
+        let mut result = self.transaction(&appends);
         if matches!(result, Err(JournalError::Full)) && self.reserve.give_up() {
             tracing::error!("the disk is full: the room kept for events is used now; make space");
-            result = self.transaction(&entries);
+            result = self.transaction(&appends);
         }
         match result {
             Ok(counts) => {
@@ -248,7 +260,7 @@ impl Writer {
         }
     }
 
-    fn transaction(&mut self, appends: &[Vec<Entry>]) -> Result<Vec<usize>, JournalError> {
+    fn transaction(&mut self, appends: &[(Vec<Entry>, Option<Note>)]) -> Result<Vec<usize>, JournalError> {
         let before = self.head;
         let result = self.transaction_or_not(appends);
         if result.is_err() {
@@ -260,15 +272,23 @@ impl Writer {
         result
     }
 
-    fn transaction_or_not(&mut self, appends: &[Vec<Entry>]) -> Result<Vec<usize>, JournalError> {
+    fn transaction_or_not(
+        &mut self,
+        appends: &[(Vec<Entry>, Option<Note>)],
+    ) -> Result<Vec<usize>, JournalError> {
         self.db.execute_batch("BEGIN IMMEDIATE")?;
         let mut counts = Vec::with_capacity(appends.len());
-        for entries in appends {
+        for (entries, note) in appends {
             let mut count = 0;
             for entry in entries {
                 count += usize::from(self.write(entry)?);
             }
             counts.push(count);
+            match note {
+                Some(Note::Said(said)) => store::remember(&self.db, said)?,
+                Some(Note::Imported(digest)) => self.import_done(*digest)?,
+                None => {}
+            }
         }
         self.db.execute_batch("COMMIT")?;
         Ok(counts)
@@ -314,7 +334,8 @@ impl Writer {
             signed(stored.event.seq)?,
             stored.event.at.0,
             self.clock.now_utc().0,
-            of_the_session(stored.event.happening.kind()),
+            of_the_session(stored.event.happening.kind())
+                && !stored.event.case.is_some_and(|case| case.is_test()),
             stored.bytes.as_ref(),
             stored.digest.as_bytes().as_slice(),
         ])?;
@@ -375,7 +396,7 @@ impl Writer {
         let now = u64::try_from(self.clock.now_utc().0).unwrap_or(0);
         let epoch = now.max(old.epoch + 1).max(self.serials.hint().epoch + 1);
         tracing::error!(epoch, "a new epoch begins: {why}");
-        self.serials.remember(Hint { epoch, seq: 0 }).map_err(failed)?;
+        self.serials.remember(Hint { epoch, seq: 0 }).map_err(beside)?;
         self.db.execute_batch("BEGIN IMMEDIATE")?;
         let result = self.move_to(epoch, old);
         match result {
@@ -428,10 +449,47 @@ impl Writer {
         Ok(found)
     }
 
+    pub(super) fn written_behind(
+        &mut self,
+        after: i64,
+        from: UtcMillis,
+    ) -> Result<Vec<(i64, StoredEvent)>, JournalError> {
+        // From the end, since most of the journal is older than `from` and nothing is sorted by it.
+        let mut statement =
+            self.db.prepare_cached("SELECT n, written, bytes FROM events WHERE n > ?1 ORDER BY n DESC")?;
+        let mut rows = statement.query([after])?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next()? {
+            if row.get::<_, i64>(1)? < from.0 {
+                break;
+            }
+            let bytes: Vec<u8> = row.get(2)?;
+            found.push((row.get(0)?, StoredEvent::open(Bytes::from(bytes)).map_err(failed)?));
+        }
+        found.reverse();
+        Ok(found)
+    }
+
     pub(super) fn last_punch(&mut self, position: &PositionId) -> Result<Option<UtcMillis>, JournalError> {
         let sql = "SELECT MAX(punched_at) FROM punches WHERE position = ?1";
         let at: Option<i64> = self.db.query_row(sql, [position.as_str()], |r| r.get(0))?;
         Ok(at.map(UtcMillis))
+    }
+
+    pub(super) fn unanswered(&mut self) -> Result<Vec<Unanswered>, JournalError> {
+        store::unanswered(&self.db)
+    }
+
+    pub(super) fn answered(&mut self, position: &str, mono_us: u64) -> Result<(), JournalError> {
+        // Without a flush of its own: the next commit takes it along, and a kill does not undo a write.
+        self.db.pragma_update(None, "synchronous", "NORMAL")?;
+        let done = store::answered(&self.db, position, mono_us);
+        self.db.pragma_update(None, "synchronous", "FULL")?;
+        match done {
+            // A full disk: a repetition will be known all the same.
+            Err(JournalError::Full) => Ok(()),
+            other => other,
+        }
     }
 
     pub(super) fn first_time(&mut self, command: &str) -> Result<bool, JournalError> {
@@ -444,7 +502,7 @@ impl Writer {
         Ok(self.db.query_row(sql, [digest.to_string()], |_| Ok(())).optional()?.is_some())
     }
 
-    pub(super) fn import_done(&mut self, digest: Digest) -> Result<(), JournalError> {
+    fn import_done(&mut self, digest: Digest) -> Result<(), JournalError> {
         let sql = "INSERT INTO imports (digest, taken) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
         self.db.execute(sql, params![digest.to_string(), self.clock.now_utc().0])?;
         Ok(())
@@ -460,7 +518,7 @@ impl Writer {
             self.db.execute(sql, params![signed(epoch)?, signed(mark)?, now - KEEP_MS])?;
         }
         self.db.execute("DELETE FROM commands WHERE seen < ?1", [now - COMMANDS_KEEP_MS])?;
-        self.serials.remember(Hint { epoch: self.head.epoch, seq: self.head.seq }).map_err(failed)?;
+        self.serials.remember(Hint { epoch: self.head.epoch, seq: self.head.seq }).map_err(beside)?;
         self.reserve.take_back();
         Ok(())
     }

@@ -36,6 +36,7 @@ pub(super) fn text(shown: &Shown) -> String {
     uplink(&mut page, shown);
     devices(&mut page, shown);
     cameras(&mut page, shown);
+    recorder(&mut page, shown);
     page.0
 }
 
@@ -95,10 +96,56 @@ fn devices(page: &mut Page, shown: &Shown) {
         page.row("presses_ignored_total", &[("why", why)], n);
     }
     page.head("device_up", "gauge", "1 where the device is connected and sound.");
-    for (position, health) in &figures.health {
-        let state = health.map_or("unknown", DeviceHealth::name);
-        let up = u8::from(*health == Some(DeviceHealth::Up));
+    let mut presence = shown.board.presence();
+    // Cameras have figures of their own.
+    presence.retain(|_, (place, _)| place.role != crate::devices::Role::Camera);
+    for (position, (place, presence)) in &presence {
+        let state = match presence.health {
+            None => "unknown",
+            Some(DeviceHealth::Up) if !place.confirmed => "unconfirmed",
+            Some(health) => health.name(),
+        };
+        let up = u8::from(state == "up");
         page.row("device_up", &[("position", position), ("state", state)], up);
+    }
+    page.head("device_since_seconds", "gauge", "Since when it is so, Unix time.");
+    for (position, (_, presence)) in &presence {
+        let since = presence.since.0 as f64 / 1000.0;
+        page.row("device_since_seconds", &[("position", position)], since);
+    }
+    page.head("device_last_reading_seconds", "gauge", "When it last said something, Unix time.");
+    for (position, (_, presence)) in &presence {
+        if let Some(at) = presence.last_reading_at {
+            page.row("device_last_reading_seconds", &[("position", position)], at.0 as f64 / 1000.0);
+        }
+    }
+    page.head("device_clock_offset_seconds", "gauge", "The device's clock minus the hall's.");
+    for (position, (_, presence)) in &presence {
+        if let Some(seconds) = presence.clock_offset_s {
+            page.row("device_clock_offset_seconds", &[("position", position)], seconds);
+        }
+    }
+    page.head(
+        "presses_refused_total",
+        "counter",
+        "Presses on evaluators whose grade map nobody has confirmed.",
+    );
+    for (position, (place, presence)) in &presence {
+        if place.role == crate::devices::Role::Evaluator {
+            page.row("presses_refused_total", &[("position", position)], presence.refused);
+        }
+    }
+    page.head("device_number", "gauge", "The last number of each report that a device's profile names.");
+    for (position, (_, presence)) in &presence {
+        for ((report, value), n) in &presence.numbers {
+            page.row("device_number", &[("position", position), ("report", report), ("value", value)], n);
+        }
+    }
+    page.head("modem_signal_dbm", "gauge", "What a modem receives of its network.");
+    for (position, status) in shown.messages.status() {
+        if let Some(signal) = status.signal_dbm {
+            page.row("modem_signal_dbm", &[("position", &position)], signal);
+        }
     }
     type Read = fn(&device_drivers::reading::Counters) -> u64;
     let counts: [(&str, &str, Read); 5] = [
@@ -165,6 +212,93 @@ fn cameras(page: &mut Page, shown: &Shown) {
                 page.row("stream_ends_total", &labels, n);
             }
         }
+    }
+    pictures(page, &cameras);
+}
+
+fn pictures(page: &mut Page, cameras: &[crate::cameras::CameraSnapshot]) {
+    let each = || cameras.iter().map(|camera| (("camera", camera.camera.as_str()), &camera.picture));
+    page.head("picture_fault", "gauge", "1 for each fault of a picture that stands.");
+    for (camera, known) in each() {
+        for fault in &known.faults {
+            page.row("picture_fault", &[camera, ("fault", fault.code())], 1);
+        }
+    }
+    page.head("seat", "gauge", "1 for what is known of each seat.");
+    for (camera, known) in each() {
+        if let Some(seat) = known.seat {
+            page.row("seat", &[camera, ("seat", seat.code())], 1);
+        }
+    }
+    page.head("picture_looks_total", "counter", "Looks at pictures.");
+    for (camera, known) in each() {
+        page.row("picture_looks_total", &[camera], known.looks);
+    }
+    page.head("picture_looks_failed_total", "counter", "Looks at which the picture could not be decoded.");
+    for (camera, known) in each() {
+        page.row("picture_looks_failed_total", &[camera], known.failed);
+    }
+    page.head("picture_look_seconds_total", "counter", "Time from asking for a look to having it.");
+    for (camera, known) in each() {
+        page.row("picture_look_seconds_total", &[camera], known.spent.as_secs_f64());
+    }
+}
+
+fn recorder(page: &mut Page, shown: &Shown) {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    let Some(recorder) = &shown.recorder else { return };
+    let figures = recorder.figures();
+    let counters: [(&str, &str, &AtomicU64); 7] = [
+        ("recording_frames_total", "Frames recorded.", &figures.frames),
+        ("recording_received_bytes_total", "Bytes of the cameras' in them.", &figures.received),
+        ("recording_written_bytes_total", "Bytes written to segments.", &figures.written),
+        ("recording_segments_total", "Segments sealed.", &figures.sealed),
+        ("recording_deleted_segments_total", "Segments deleted.", &figures.deleted),
+        (
+            "recording_refused_frames_total",
+            "Frames left out because the disk did not keep up.",
+            &figures.refused,
+        ),
+        ("recording_failures_total", "Disk failures that ended recording.", &figures.failures),
+    ];
+    for (name, help, counter) in counters {
+        page.one(name, "counter", help, counter.load(Ordering::Relaxed));
+    }
+    let queued = figures.queued.load(Ordering::Relaxed);
+    page.one("recording_queued_bytes", "gauge", "Bytes that wait for the disk.", queued);
+    page.head("recording_sync_seconds", "histogram", "How long syncs of segments take.");
+    let (buckets, count, sum) = figures.syncs.read();
+    for (bound, n) in buckets {
+        page.row("recording_sync_seconds_bucket", &[("le", &(bound as f64 / 1000.0).to_string())], n);
+    }
+    page.row("recording_sync_seconds_bucket", &[("le", "+Inf")], count);
+    page.row("recording_sync_seconds_sum", &[], sum as f64 / 1e6);
+    page.row("recording_sync_seconds_count", &[], count);
+    let state = figures.state();
+    page.head("recording_stopped", "gauge", "1 where nothing is recorded.");
+    let why = state.stopped.as_deref().unwrap_or_default();
+    page.row("recording_stopped", &[("why", why)], u8::from(state.stopped.is_some()));
+    if let Some(free) = state.free_bytes {
+        page.one("recording_free_bytes", "gauge", "Free on the disk of the recordings.", free);
+    }
+    if let Some(days) = state.forecast_days {
+        let help = "Days of footage that the disk holds at the present rate.";
+        page.one("recording_forecast_days", "gauge", help, days);
+    }
+    page.one(
+        "recording_short",
+        "gauge",
+        "1 where the disk will not hold what is to be kept.",
+        u8::from(state.short),
+    );
+    page.head("recording_bytes", "gauge", "Bytes of sealed segments kept.");
+    for (camera, bytes, _) in &state.cameras {
+        page.row("recording_bytes", &[("camera", camera.as_str())], bytes);
+    }
+    page.head("recording_camera", "gauge", "1 where the camera is recorded.");
+    for (camera, _, why) in &state.cameras {
+        let labels = [("camera", camera.as_str()), ("why", why.as_deref().unwrap_or_default())];
+        page.row("recording_camera", &labels, u8::from(why.is_none()));
     }
 }
 

@@ -1,9 +1,15 @@
-//! The listener for the machine itself: `/livez`, `/readyz` and `/metrics`. It owns no state; it shows what the others
-//! publish. Its actual address is written to `local-site.json` in the data folder, by rename, since its port may be 0.
+//! The listener at the hall: `/livez`, `/readyz` and `/metrics` for the machine itself, the hall's pages, and the
+//! ticket desk's routes. It owns no state; it shows what the others publish. Its actual address is written to `local-site.json` in the data folder, by rename,
+//! since its port may be 0.
 
+pub mod callout;
 mod metrics;
+mod pages;
+pub mod tickets;
 
-use std::{path::Path, sync::Arc};
+pub(crate) use pages::serve as page;
+
+use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use anyhow::Context;
 use axum::{Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
@@ -14,8 +20,9 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     cameras::Cameras,
     clock::SystemClock,
-    devices::SharedFigures,
+    devices::{SharedFigures, Switchboard, messages::Messages},
     journal::Journal,
+    recorder::Recorder,
     uplink::{channel::ChannelState, sender::UplinkState},
     vault::write_private,
 };
@@ -26,14 +33,24 @@ pub struct Shown {
     pub journal: Journal,
     /// Devices and queue.
     pub figures: SharedFigures,
+    /// What stands where and how it is.
+    pub board: Switchboard,
+    /// Text messages.
+    pub messages: Messages,
     /// The cameras.
     pub cameras: Cameras,
+    /// The recorder, where anything is recorded.
+    pub recorder: Option<Recorder>,
     /// The event sender.
     pub uplink: watch::Receiver<UplinkState>,
     /// The command channel.
     pub channel: watch::Receiver<ChannelState>,
     /// When the node's certificate ends.
     pub certificate_ends: watch::Receiver<UtcMillis>,
+    /// The call-out screen.
+    pub callout: callout::Callout,
+    /// The ticket desk.
+    pub tickets: tickets::TicketRoutes,
     /// Time.
     pub clock: Arc<SystemClock>,
 }
@@ -43,6 +60,7 @@ fn router(shown: Arc<Shown>) -> Router {
         .route("/livez", get(|| async { "alive\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(figures))
+        .fallback(pages::serve)
         .with_state(shown)
 }
 
@@ -69,12 +87,18 @@ async fn figures(State(shown): State<Arc<Shown>>) -> impl IntoResponse {
 ///
 /// # Errors
 /// The address is taken, or the file cannot be written.
-pub async fn bind(listen: std::net::SocketAddr, data: &Path) -> anyhow::Result<TcpListener> {
+pub async fn bind(listen: SocketAddr, data: &Path) -> anyhow::Result<TcpListener> {
     let listener = TcpListener::bind(listen).await.with_context(|| format!("local site at {listen}"))?;
     let address = listener.local_addr()?;
     let place = data.join("local-site.json");
     let text = serde_json::json!({ "address": address.to_string(), "url": format!("http://{address}") });
-    write_private(&place, text.to_string().as_bytes()).with_context(|| place.display().to_string())?;
+    match write_private(&place, text.to_string().as_bytes()) {
+        // Who looks for the page on a full disk finds it where it was before, if its port is a fixed one.
+        Err(e) if e.kind() == std::io::ErrorKind::StorageFull => {
+            tracing::error!("the disk is full: {} cannot be written", place.display());
+        }
+        written => written.with_context(|| place.display().to_string())?,
+    }
     tracing::info!(%address, "the local site listens");
     Ok(listener)
 }
@@ -84,7 +108,12 @@ pub async fn bind(listen: std::net::SocketAddr, data: &Path) -> anyhow::Result<T
 /// # Errors
 /// The listener's.
 pub async fn serve(listener: TcpListener, shown: Shown, cancel: CancellationToken) -> anyhow::Result<()> {
-    let router = router(Arc::new(shown));
-    axum::serve(listener, router).with_graceful_shutdown(async move { cancel.cancelled().await }).await?;
+    let callout = shown.callout.clone();
+    let calls = tokio::spawn(callout.clone().run());
+    let open = callout.routes().merge(shown.tickets.routes());
+    let router = router(Arc::new(shown)).merge(open);
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).with_graceful_shutdown(async move { cancel.cancelled().await }).await?;
+    calls.await?;
     Ok(())
 }

@@ -10,13 +10,20 @@ use std::{
 };
 
 use bytes::Bytes;
-use control_protocol::{chain::Digest, enrolment::key_pin, intake::BOOT_HEADER};
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::client::conn::http1::SendRequest;
+use control_protocol::{
+    chain::Digest,
+    enrolment::key_pin,
+    intake::BOOT_HEADER,
+    websocket::{self, Role, Socket},
+};
+use data_encoding::BASE64;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Empty, Full, Limited};
+use hyper::{body::Incoming, client::conn::http1::SendRequest, upgrade::Upgraded};
 use hyper_util::rt::TokioIo;
+use ring::rand::{SecureRandom, SystemRandom};
 use rustls::{
-    ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    CipherSuite, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
     client::{
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
         verify_server_cert_signed_by_trust_anchor,
@@ -27,24 +34,22 @@ use rustls::{
 };
 use tokio::{net::TcpStream, task::JoinHandle, time::timeout};
 use tokio_rustls::{TlsConnector, client::TlsStream};
-use tokio_tungstenite::{
-    WebSocketStream, client_async_with_config, tungstenite, tungstenite::protocol::WebSocketConfig,
-};
 use url::Url;
 
 use super::identity::{Identity, IdentityError};
 
 /// How long dialling, TLS and the WebSocket's opening may take each.
-const DIAL: Duration = Duration::from_secs(10);
-/// How long a request may take from its first byte to the end of its answer.
-const REQUEST: Duration = Duration::from_secs(30);
+const DIAL: Duration = Duration::from_secs(5);
+/// How long a request may take from its first byte to the end of its answer, and how much longer for each kilobyte of it:
+/// a link that has died unnoticed must not hold events for long, and one of 64 kb/s must carry a full batch.
+const REQUEST: (Duration, Duration) = (Duration::from_secs(6), Duration::from_millis(250));
 /// The largest answer taken.
 const MAX_ANSWER: usize = 4 * 1024 * 1024;
 /// The largest WebSocket message taken from the centre; it sends only short texts.
 const MAX_MESSAGE: usize = 1024 * 1024;
 
 /// A WebSocket to the centre.
-pub type NodeSocket = WebSocketStream<TlsStream<TcpStream>>;
+pub type NodeSocket = Socket<TokioIo<Upgraded>>;
 
 /// Why the centre could not be talked to, in plain words.
 #[derive(Debug, thiserror::Error)]
@@ -207,23 +212,49 @@ impl Connector {
     /// A new WebSocket at `path`.
     pub async fn websocket(&self, path: &str) -> Result<NodeSocket, ConnectError> {
         let stream = self.connect().await?;
-        let config = WebSocketConfig::default()
-            .max_message_size(Some(MAX_MESSAGE))
-            .max_frame_size(Some(MAX_MESSAGE))
-            .write_buffer_size(64 * 1024);
-        let url = format!("wss://{}{path}", self.address());
-        let opened = timeout(DIAL, client_async_with_config(url, stream, Some(config)))
-            .await
-            .map_err(|_| ConnectError::Timeout(DIAL))?;
-        match opened {
-            Ok((socket, _)) => Ok(socket),
-            Err(tungstenite::Error::Http(answer)) => Err(ConnectError::Refused {
-                path: path.to_owned(),
-                status: answer.status().as_u16(),
-                detail: detail_of(answer.body().as_deref().unwrap_or_default()),
-            }),
-            Err(e) => Err(ConnectError::Broken(e.to_string())),
-        }
+        timeout(DIAL, self.open(stream, path)).await.map_err(|_| ConnectError::Timeout(DIAL))?
+    }
+
+    /// The opening of RFC 6455 section 4.1.
+    async fn open(&self, stream: TlsStream<TcpStream>, path: &str) -> Result<NodeSocket, ConnectError> {
+        let broken = |e: &dyn std::fmt::Display| ConnectError::Broken(e.to_string());
+        let mut nonce = [0; 16];
+        SystemRandom::new().fill(&mut nonce).map_err(|_| broken(&"the system gave no random bytes"))?;
+        let key = BASE64.encode(&nonce);
+        let request = Request::builder()
+            .uri(path)
+            .header(header::HOST, self.address())
+            .header(header::CONNECTION, "Upgrade")
+            .header(header::UPGRADE, "websocket")
+            .header(header::SEC_WEBSOCKET_VERSION, websocket::VERSION)
+            .header(header::SEC_WEBSOCKET_KEY, &key)
+            .body(Empty::<Bytes>::new())
+            .map_err(|e| broken(&e))?;
+        let (mut send, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|e| broken(&e))?;
+        // The connection is driven beside its own answer, and ends with the upgrade or with a refusal.
+        let driven = async {
+            if let Err(e) = connection.with_upgrades().await {
+                tracing::debug!("a connection with the centre ended at its opening: {e}");
+            }
+            std::future::pending::<std::convert::Infallible>().await
+        };
+        let opened = async {
+            let answer = send.send_request(request).await.map_err(|e| broken(&e))?;
+            if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+                return Err(refused(path, answer).await);
+            }
+            let accept = answer.headers().get(header::SEC_WEBSOCKET_ACCEPT).map(HeaderValue::as_bytes);
+            if accept != Some(websocket::accept_of(key.as_bytes()).as_bytes()) {
+                return Err(broken(&"the centre's answer does not open a WebSocket"));
+            }
+            hyper::upgrade::on(answer).await.map_err(|e| broken(&e))
+        };
+        let upgraded = tokio::select! {
+            never = driven => match never {},
+            opened = opened => opened?,
+        };
+        Ok(Socket::new(TokioIo::new(upgraded), Role::Client, MAX_MESSAGE))
     }
 
     /// One request over the kept connection; a kept connection that proves dead is dialled anew once, since every
@@ -235,9 +266,10 @@ impl Connector {
         content_type: &str,
         body: Bytes,
     ) -> Result<Answer, ConnectError> {
-        timeout(REQUEST, self.request_untimed(method, path, content_type, body))
+        let most = REQUEST.0 + REQUEST.1 * u32::try_from(body.len() / 1024).unwrap_or(u32::MAX);
+        timeout(most, self.request_untimed(method, path, content_type, body))
             .await
-            .map_err(|_| ConnectError::Timeout(REQUEST))?
+            .map_err(|_| ConnectError::Timeout(most))?
     }
 
     async fn request_untimed(
@@ -307,8 +339,20 @@ impl Connector {
     }
 }
 
+/// Why a WebSocket was not opened, as the centre says it.
+async fn refused(path: &str, answer: Response<Incoming>) -> ConnectError {
+    let status = answer.status().as_u16();
+    let body = Limited::new(answer.into_body(), MAX_ANSWER).collect().await;
+    let detail = body.map_or_else(|_| String::new(), |body| detail_of(&body.to_bytes()));
+    ConnectError::Refused { path: path.to_owned(), status, detail }
+}
+
+/// AES-128-GCM first, as browsers have it: as strong as the link's P-256 keys, and a third cheaper than AES-256 on
+/// processors without vector AES, for every byte of every picture.
 fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::ring::default_provider())
+    let mut provider = rustls::crypto::ring::default_provider();
+    provider.cipher_suites.sort_by_key(|suite| suite.suite() != CipherSuite::TLS13_AES_128_GCM_SHA256);
+    Arc::new(provider)
 }
 
 fn tls_failed(e: rustls::Error) -> ConnectError {

@@ -7,21 +7,21 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use control_protocol::{StreamId, channel::StreamState, frame::Tier};
-use futures_util::{SinkExt, StreamExt};
+use control_protocol::{
+    StreamId,
+    channel::StreamState,
+    frame::{HEADER, Tier},
+    websocket::{Message, Socket},
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::timeout,
-};
-use tokio_tungstenite::{
-    WebSocketStream,
-    tungstenite::{Message, Utf8Bytes},
 };
 use tokio_util::sync::CancellationToken;
 
 use crate::cameras::{
     View, Viewing,
-    entry::{Parameters, end_message, parameters_message, stamp},
+    entry::{Parameters, end_message, parameters_message, stamped},
 };
 
 /// How long one flush may take.
@@ -50,7 +50,7 @@ pub enum MediaEnd {
 
 /// Sends what `viewing` gives under the stream's number until it ends, the link breaks or `cancel` is cancelled.
 pub async fn serve<S>(
-    socket: &mut WebSocketStream<S>,
+    socket: &mut Socket<S>,
     viewing: &mut Viewing,
     stream: StreamId,
     cancel: &CancellationToken,
@@ -67,73 +67,67 @@ where
     if !matches!(end, MediaEnd::Broken(_)) {
         // The far end notices a stream that ends without a word as well, only later.
         let _told = timeout(FAREWELL, async {
-            socket.send(Message::Binary(end_message(tier, stream))).await?;
-            socket.close(None).await
+            socket.queue(Message::Binary(end_message(tier, stream)));
+            socket.close(1000, "the stream ends").await
         })
         .await;
     }
     end
 }
 
-async fn send<S>(socket: &mut WebSocketStream<S>, viewing: &mut Viewing, stream: StreamId) -> MediaEnd
+async fn send<S>(socket: &mut Socket<S>, viewing: &mut Viewing, stream: StreamId) -> MediaEnd
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     loop {
         let view = tokio::select! {
             heard = socket.next() => match heard {
-                Some(Ok(Message::Close(_))) | None => return MediaEnd::Broken("the far end closed it".into()),
+                Some(Ok(Message::Close { .. })) | None => {
+                    return MediaEnd::Broken("the far end closed it".into());
+                }
                 Some(Err(error)) => return MediaEnd::Broken(error.to_string()),
-                // Pings are answered by the library; nothing else is expected here.
+                // Pings have been answered; nothing else is expected here.
                 Some(Ok(_)) => continue,
             },
             view = viewing.next() => view,
         };
-        let written = timeout(WRITE, async {
-            let end = feed(socket, viewing, stream, view).await?;
-            socket.flush().await?;
-            Ok::<_, tokio_tungstenite::tungstenite::Error>(end)
-        });
-        match written.await {
-            Ok(Ok(None)) => {}
-            Ok(Ok(Some(end))) => return end,
+        let end = queue(socket, viewing, stream, view);
+        match timeout(WRITE, socket.flush()).await {
+            Ok(Ok(())) => {}
             Ok(Err(error)) => return MediaEnd::Broken(error.to_string()),
             Err(_) => return MediaEnd::Broken(format!("the link took nothing for {} s", WRITE.as_secs())),
+        }
+        if let Some(end) = end {
+            return end;
         }
     }
 }
 
-/// Queues `view` and what else is there now; gives the end, if it came.
-async fn feed<S>(
-    socket: &mut WebSocketStream<S>,
-    viewing: &mut Viewing,
-    stream: StreamId,
-    view: View,
-) -> Result<Option<MediaEnd>, tokio_tungstenite::tungstenite::Error>
+/// Queues `view` and what else is there now, up to [`GATHER`]; gives the end, if it came.
+fn queue<S>(socket: &mut Socket<S>, viewing: &mut Viewing, stream: StreamId, view: View) -> Option<MediaEnd>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let tier = viewing.tier();
     let mut next = Some(view);
-    let mut gathered = 0;
     while let Some(view) = next {
         match view {
             View::Parameters(parameters) => {
                 for message in announcement(&parameters, tier, stream) {
-                    socket.feed(message).await?;
+                    socket.queue(message);
                 }
             }
-            View::Frame { message, after_gap } => {
-                let message = stamp(&message, tier, stream, after_gap);
-                gathered += message.len();
-                socket.feed(Message::Binary(message)).await?;
-            }
-            View::Failed { state, why } => return Ok(Some(MediaEnd::Failed { state, why })),
-            View::Ended => return Ok(Some(MediaEnd::Released)),
+            // Only the header is this lease's own; the picture is shared with every other viewer.
+            View::Frame { message, after_gap } => match stamped(&message, tier, stream, after_gap) {
+                Some(header) => socket.queue_binary(&header, message.slice(HEADER..)),
+                None => socket.queue(Message::Binary(message)),
+            },
+            View::Failed { state, why } => return Some(MediaEnd::Failed { state, why }),
+            View::Ended => return Some(MediaEnd::Released),
         }
-        next = if gathered < GATHER { viewing.take() } else { None };
+        next = if socket.queued() < GATHER { viewing.take() } else { None };
     }
-    Ok(None)
+    None
 }
 
 /// What precedes the first frame: the description and, but for JPEG, the configuration record.
@@ -141,7 +135,7 @@ fn announcement(parameters: &Parameters, tier: Tier, stream: StreamId) -> impl I
     let text = serde_json::to_string(&parameters.description).unwrap_or_default();
     let record: &Bytes = &parameters.record;
     let record = (!record.is_empty()).then(|| Message::Binary(parameters_message(record, tier, stream)));
-    [Some(Message::Text(Utf8Bytes::from(text))), record].into_iter().flatten()
+    [Some(Message::Text(text)), record].into_iter().flatten()
 }
 
 #[cfg(test)]
@@ -149,13 +143,18 @@ mod tests {
     use super::*;
     use crate::cameras::tests::{Stage1, stage};
     use control_protocol::frame::{HEADER, Header, Kind};
+    use futures_util::StreamExt;
     use tokio::io::DuplexStream;
-    use tokio_tungstenite::tungstenite::protocol::Role;
+    use tokio_tungstenite::{
+        WebSocketStream,
+        tungstenite::{Message, protocol::Role},
+    };
 
-    async fn sockets(buffer: usize) -> (WebSocketStream<DuplexStream>, WebSocketStream<DuplexStream>) {
+    /// The far end is another's implementation.
+    async fn sockets(buffer: usize) -> (Socket<DuplexStream>, WebSocketStream<DuplexStream>) {
         let (edge, centre) = tokio::io::duplex(buffer);
         (
-            WebSocketStream::from_raw_socket(edge, Role::Client, None).await,
+            Socket::new(edge, control_protocol::websocket::Role::Client, 1 << 20),
             WebSocketStream::from_raw_socket(centre, Role::Server, None).await,
         )
     }
@@ -163,7 +162,7 @@ mod tests {
     fn serving(
         s: &Stage1,
         tier: Tier,
-        mut socket: WebSocketStream<DuplexStream>,
+        mut socket: Socket<DuplexStream>,
         cancel: CancellationToken,
     ) -> tokio::task::JoinHandle<MediaEnd> {
         let mut viewing = s.cameras.open(&s.camera, tier).unwrap();

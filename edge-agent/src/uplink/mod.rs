@@ -4,6 +4,7 @@
 pub mod channel;
 pub mod connector;
 pub mod enrol;
+pub(crate) mod footage;
 pub mod identity;
 pub mod media;
 pub mod sender;

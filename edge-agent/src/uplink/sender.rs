@@ -24,6 +24,8 @@ use crate::{
 
 /// The first wait after a failure, and the longest.
 const BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// The wait after the centre found a contradiction, which only a person can mend.
+const CONTRADICTED: Duration = Duration::from_secs(60);
 /// With nothing to send the centre is asked this often what it has: it may have been restored from a backup.
 const IDLE: Duration = Duration::from_secs(60);
 /// A slower answer says too little about the centre's clock.
@@ -129,8 +131,10 @@ impl EventSender {
         let mut ask = true;
         loop {
             status.mark_unchanged();
+            // Before the exchange: the centre may come back while a dead connection is still waited for.
+            let connects = self.channel.borrow().connects;
             let depth = status.borrow().depth;
-            let result = if ask || depth == 0 { self.ask().await } else { self.post().await };
+            let result = if ask || depth == 0 { self.ask().await } else { self.post(depth).await };
             match result {
                 Ok(()) => {
                     if !self.state.borrow().connected {
@@ -145,13 +149,15 @@ impl EventSender {
                         let _ = tokio::time::timeout(IDLE, status.changed()).await;
                     }
                 }
-                Err(Failure::Journal(e)) => return Err(e),
+                Err(Failure::Journal(e @ (JournalError::Failed(_) | JournalError::Closed))) => return Err(e),
                 Err(failure) => {
                     let wait = match &failure {
+                        // The mark cannot be written down: what was sent is sent again, which is nothing new.
+                        Failure::Journal(_) => BACKOFF.0,
                         Failure::Status { wait: Some(asked), .. } => {
                             (*asked).max(BACKOFF.0) + BACKOFF.0.mul_f64(jitter())
                         }
-                        Failure::NoProgress(Some(_)) => BACKOFF.1,
+                        Failure::NoProgress(Some(_)) => CONTRADICTED,
                         _ => waits.next(jitter()),
                     };
                     let why = failure.to_string();
@@ -167,17 +173,16 @@ impl EventSender {
                     let unreachable = matches!(failure, Failure::Connect(_));
                     tokio::select! {
                         () = tokio::time::sleep(wait) => {}
-                        () = self.centre_is_back(), if unreachable => waits.reset(),
+                        () = self.centre_is_back(connects), if unreachable => waits.reset(),
                     }
                 }
             }
         }
     }
 
-    /// Done when the command channel is opened anew. Never, if that has ended.
-    async fn centre_is_back(&self) {
+    /// Done when the command channel has been opened more than `so_far` times. Never, if that has ended.
+    async fn centre_is_back(&self, so_far: u64) {
         let mut channel = self.channel.clone();
-        let so_far = channel.borrow().connects;
         let opened = channel.wait_for(|channel| channel.connected && channel.connects > so_far).await.is_ok();
         if !opened {
             std::future::pending::<()>().await;
@@ -185,23 +190,24 @@ impl EventSender {
     }
 
     async fn ask(&self) -> Result<(), Failure> {
-        let answer = self.exchange(Method::GET, Bytes::new()).await?;
+        let answer = self.exchange(Method::GET, intake::PATH, Bytes::new()).await?;
         self.take(&answer, None).await.map(|_| ())
     }
 
-    async fn post(&self) -> Result<(), Failure> {
+    async fn post(&self, depth: u64) -> Result<(), Failure> {
         let events = self.journal.outgoing(MAX_EVENTS).await?;
         let count = fitting(events.iter().map(|e| e.bytes.len()));
         let batch: Vec<Outgoing> = events.into_iter().take(count).collect();
         let (Some(first), Some(last)) = (batch.first(), batch.last()) else { return Ok(()) };
         let (before, end) = (first.seq.saturating_sub(1), last.seq);
         let epoch = first.epoch;
+        let path = format!("{}?behind={}", intake::PATH, depth.saturating_sub(batch.len() as u64));
         // A full batch is megabytes to compress: not for a thread that carries pictures.
         let packed = tokio::task::spawn_blocking(move || pack(batch.iter().map(|e| e.bytes.as_ref())))
             .await
             .map_err(|e| Failure::Answer(e.to_string()))?
             .map_err(|e| Failure::Answer(e.to_string()))?;
-        let answer = self.exchange(Method::POST, Bytes::from(packed)).await?;
+        let answer = self.exchange(Method::POST, &path, Bytes::from(packed)).await?;
         let (committed, quarantined) = self.take(&answer, Some(epoch)).await?;
         let reached = committed.filter(|c| c.epoch == epoch).map_or(0, |c| c.seq.min(end));
         self.state.send_modify(|s| {
@@ -219,9 +225,9 @@ impl EventSender {
         if reached == before { Err(Failure::NoProgress(quarantined)) } else { Ok(()) }
     }
 
-    async fn exchange(&self, method: Method, body: Bytes) -> Result<Answer, Failure> {
+    async fn exchange(&self, method: Method, path: &str, body: Bytes) -> Result<Answer, Failure> {
         let (started, before) = (Instant::now(), self.clock.now_utc());
-        let answer = self.connector.request(method, intake::PATH, "application/zstd", body).await?;
+        let answer = self.connector.request(method, path, "application/zstd", body).await?;
         let took = started.elapsed();
         if !answer.status.is_success() {
             return Err(Failure::Status {

@@ -4,8 +4,12 @@
 pub mod cameras;
 pub mod floor;
 pub mod footprint;
+pub mod forecast;
+pub mod intake;
 pub mod ledger;
 pub mod machine;
 pub mod percentiles;
+pub mod record;
 pub mod relay;
 pub mod split;
+pub mod year;

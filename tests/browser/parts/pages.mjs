@@ -8,7 +8,7 @@ import { PHONE } from "../site.mjs";
 export function pages(held) {
   const supervisor = () => held.region.user((u) => u.role === "supervisor");
 
-  it("a wrong password is refused in words, the right one opens the wall", { timeout: 60_000 }, async () => {
+  it("a wrong password is refused in words, the right one opens the first page of one's role", { timeout: 60_000 }, async () => {
     const { site } = held;
     for (const [viewport, prefix] of [[undefined, ""], [PHONE, "phone-"]]) {
       const page = await site.fresh(viewport);
@@ -23,7 +23,7 @@ export function pages(held) {
       assert.equal(await page.inputValue("input[name=password]"), "");
       await site.shot(page, `${prefix}sign-in-refused`);
       await site.type(page, supervisor().name, supervisor().password);
-      await page.waitForURL("**/wall");
+      await page.waitForURL("**/overview");
       await page.click("[data-testid=sign-out]");
       await page.waitForURL(/sign-in/);
       await page.context().close();

@@ -7,8 +7,8 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|text: &str| {
     match Config::parse(text) {
         Ok(config) => {
-            let _cameras = config.camera_entries();
-            let _positions = config.position_entries();
+            assert!(config.cameras.iter().all(|camera| !camera.entry().url.contains('@')));
+            let _places = config.position_windows();
         }
         Err(why) => assert!(!why.to_string().is_empty()),
     }

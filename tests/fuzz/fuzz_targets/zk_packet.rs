@@ -4,16 +4,20 @@
 use bytes::Bytes;
 use device_drivers::attendance::zk::{
     packet::{Packet, PacketDecoder, pack_time, unpack_time},
-    records::{Capacity, read_event, read_log, read_record},
+    records::{Capacity, read_events, read_log, read_record},
+    users::{NameEncoding, read_users},
 };
 use libfuzzer_sys::fuzz_target;
 
 fn read_payload(payload: &Bytes) {
-    let _event = read_event(payload);
+    let _events = read_events(payload);
     let _record = read_record(payload);
     let _capacity = Capacity::read(payload);
     for records in [0, 1, 3, payload.len() as u32 / 16, payload.len() as u32 / 8] {
         let _log = read_log(payload, records);
+        for encoding in [NameEncoding::Gbk, NameEncoding::Utf8] {
+            let _users = read_users(payload, records, encoding);
+        }
     }
     if let Some(packed) = payload.first_chunk::<4>() {
         let packed = u32::from_le_bytes(*packed);
@@ -28,6 +32,8 @@ fuzz_target!(|input: (u16, u16, u16, Vec<u8>, Vec<u8>)| {
     read_payload(&Bytes::from(payload.clone()));
     // A packet that we write is read again; then whatever comes.
     let packet = Packet::new(command, session, reply, payload);
+    assert_eq!(Packet::decode(packet.encode_datagram().into()).as_ref(), Ok(&packet));
+    let _datagram = Packet::decode(stream.clone().into());
     let mut decoder = PacketDecoder::default();
     decoder.push(&packet.encode());
     decoder.push(&stream);

@@ -17,6 +17,8 @@ pub struct HallPorts {
     pub attendance: u16,
     /// The RTSP server's port.
     pub rtsp: u16,
+    /// Devices that are there to be paired: their serial lines, and the terminal's port.
+    pub spares: Option<(Vec<String>, u16)>,
 }
 
 /// Windows on one bus.
@@ -37,7 +39,7 @@ pub fn camera_url(ports: &HallPorts, short: &str, stream: &str) -> String {
 pub fn edge_config(hall: &HallPlan, ports: &HallPorts, centre_url: &str, data: &Path) -> Value {
     let businesses: Vec<Value> = crate::places::BUSINESSES
         .iter()
-        .map(|(name, prefix)| json!({"name": name, "prefix": prefix}))
+        .map(|(name, prefix, _)| json!({"name": name, "prefix": prefix}))
         .collect();
     let windows: Vec<Value> = hall
         .windows
@@ -58,7 +60,7 @@ pub fn edge_config(hall: &HallPlan, ports: &HallPorts, centre_url: &str, data: &
                 windows.iter().map(|w| json!({"window": w.number, "address": w.number})).collect();
             let evaluators: Vec<Value> = windows
                 .iter()
-                .map(|w| json!({"window": w.number, "address": w.number, "grades": grades}))
+                .map(|w| json!({"window": w.number, "address": w.number, "grades": grades, "grades_confirmed_by": "simulated hall"}))
                 .collect();
             json!({"name": format!("bus-{}", i + 1), "path": path, "keypad": keypads, "evaluator": evaluators})
         })
@@ -81,7 +83,7 @@ pub fn edge_config(hall: &HallPlan, ports: &HallPorts, centre_url: &str, data: &
             row
         })
         .collect();
-    json!({
+    let mut file = json!({
         "hall": {"id": hall.id, "name": hall.name, "time_zone": "Asia/Shanghai", "data": data},
         "centre": {"url": centre_url},
         "local_site": {"listen": "127.0.0.1:0"},
@@ -91,5 +93,13 @@ pub fn edge_config(hall: &HallPlan, ports: &HallPorts, centre_url: &str, data: &
         "ticket_machine": [{"name": "T01", "path": ports.ticket_line, "pattern": slip_pattern()}],
         "attendance": [{"name": "A01", "address": format!("127.0.0.1:{}", ports.attendance), "log_seconds": 30}],
         "camera": cameras,
-    })
+        // A test that looks at recordings says so.
+        "recording": {"enabled": false},
+    });
+    if let (Some(spares), Some((lines, terminal))) = (&hall.spares, &ports.spares) {
+        file["hall_site"] = json!({"listen": spares.site, "names": ["127.0.0.1", "localhost"]});
+        let addresses = [format!("127.0.0.1:{terminal}"), "127.0.0.1".to_owned()];
+        file["pairing"] = json!({"ports": lines, "addresses": addresses});
+    }
+    file
 }

@@ -3,6 +3,7 @@
 //! part of the product.
 
 pub mod api;
+mod attendance;
 pub mod control;
 pub mod edge_config;
 pub mod places;

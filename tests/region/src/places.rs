@@ -31,9 +31,13 @@ pub const HALLS: [(&str, &str); 4] = [
     ("450203-01", "鱼峰区政务服务中心"),
 ];
 
-/// Businesses with the letter of their tickets.
-pub const BUSINESSES: [(&str, &str); 4] =
-    [("社保", "A"), ("不动产", "B"), ("公安户政", "C"), ("市场监管", "D")];
+/// Businesses with the letter of their tickets and the department whose clerks handle them.
+pub const BUSINESSES: [(&str, &str, &str); 4] = [
+    ("社保", "A", "人力资源和社会保障局"),
+    ("不动产", "B", "自然资源局"),
+    ("公安户政", "C", "公安局"),
+    ("市场监管", "D", "市场监督管理局"),
+];
 
 /// The window's name for the business it mainly serves.
 pub fn window_name(business: &str) -> String {

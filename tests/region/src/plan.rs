@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use crate::attendance;
 use crate::places::{AREAS, BUSINESSES, HALLS, clerk_name, window_name};
 
 /// What to start.
@@ -21,6 +22,8 @@ pub struct RegionPlan {
     pub stamped: bool,
     /// Whether the scripted day runs; without it nothing is pressed, printed or punched.
     pub day: bool,
+    /// Whether the halls record their cameras.
+    pub recording: bool,
     /// Where encoded footage is kept from one start to the next.
     pub footage: PathBuf,
 }
@@ -38,7 +41,21 @@ pub struct HallPlan {
     pub security_cameras: usize,
     /// The number in the picture of its first camera; the others follow.
     pub first_mark: u16,
+    /// The hall's own page, and devices that somebody may pair there; none: neither.
+    pub spares: Option<SparesPlan>,
 }
+
+/// Devices that are there and in nobody's file.
+#[derive(Debug, Clone)]
+pub struct SparesPlan {
+    /// Where the hall's own page listens.
+    pub site: String,
+    /// The port on which the spare camera answers discovery; 0, or one that is taken: a free one.
+    pub discovery_port: u16,
+}
+
+/// What the spare camera's picture says.
+const SPARE_LABEL: &str = "NEW";
 
 /// One window.
 #[derive(Debug, Clone)]
@@ -76,7 +93,7 @@ pub const CAMERA_PASSWORD: &str = "hall-Window-2026";
 impl RegionPlan {
     /// The demonstration: 4 halls of 9 windows each.
     pub fn demo(footage: PathBuf) -> Self {
-        Self::of(4, 9, 1, footage)
+        Self { recording: true, ..Self::of(4, 9, 1, footage) }
     }
 
     /// `halls` (1 to 4) halls with `windows` windows and `security` cameras of the hall at large each.
@@ -91,9 +108,19 @@ impl RegionPlan {
                 windows: (1..=windows).map(|number| window(h, number)).collect(),
                 security_cameras: security,
                 first_mark: h as u16 * 100 + 1,
+                spares: None,
             })
             .collect();
-        Self { halls, speed: 30.0, seed: 20_261_122, history_days: 0, stamped: false, day: true, footage }
+        Self {
+            halls,
+            speed: 30.0,
+            seed: 20_261_122,
+            history_days: 0,
+            stamped: false,
+            day: true,
+            recording: false,
+            footage,
+        }
     }
 }
 
@@ -119,6 +146,15 @@ impl HallPlan {
     /// The ids of all windows.
     pub fn window_ids(&self) -> Vec<String> {
         self.windows.iter().map(|window| self.window_id(window.number)).collect()
+    }
+
+    /// The camera that is there to be paired: the simulated hall's own entry for it.
+    pub fn spare_camera(&self) -> serde_json::Value {
+        let mark = self.first_mark + 98;
+        json!({
+            "id": format!("{}-spare", self.id), "path": "X01", "mark": mark, "label": SPARE_LABEL,
+            "user": CAMERA_USER, "password": CAMERA_PASSWORD,
+        })
     }
 
     /// The hall's cameras: one over each window, then those of the hall at large.
@@ -186,9 +222,17 @@ pub fn import_file(plan: &RegionPlan, passwords: &[String]) -> String {
         |hall, window| json!({"hall": hall.id, "number": window.number, "name": window.name, "businesses": window.businesses}),
     );
     file.insert("window".into(), list(windows));
-    let staff =
-        of_halls(|hall, window| json!({"hall": hall.id, "number": window.clerk.0, "name": window.clerk.1}));
+    let staff = of_halls(|hall, window| {
+        let unit = BUSINESSES.iter().find(|(name, ..)| window.businesses.first().is_some_and(|b| b == name));
+        json!({
+            "hall": hall.id, "number": window.clerk.0, "name": window.clerk.1, "window": window.number,
+            "unit": unit.map_or("政务服务中心", |(.., unit)| *unit),
+        })
+    });
     file.insert("staff".into(), list(staff));
+    let (shifts, rosters) = attendance::usual(plan);
+    file.insert("shift".into(), list(shifts));
+    file.insert("roster".into(), list(rosters));
     let users = people(plan)
         .into_iter()
         .zip(passwords)

@@ -90,7 +90,7 @@ impl Process {
     pub fn check(&mut self) -> Result<()> {
         if let Some(status) = self.child.try_wait()? {
             let log = self.log();
-            let end: Vec<&str> = log.lines().rev().take(20).collect();
+            let end: Vec<&str> = log.lines().rev().take(60).collect();
             let end: Vec<&str> = end.into_iter().rev().collect();
             bail!(
                 "{} ended with {status}; the end of {}:\n{}",
@@ -196,4 +196,22 @@ pub async fn until<T>(
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// An address on loopback that stays free while nobody listens on it: its port lies below those that the system gives to
+/// outgoing connections, one of which could otherwise take the place of a centre that is down (and an agent that dials
+/// it could even be connected with itself).
+///
+/// # Errors
+/// No port of a hundred tried is free.
+pub fn lasting_address() -> Result<String> {
+    use std::hash::{BuildHasher, RandomState};
+    for _ in 0..100 {
+        let port = 12_000 + RandomState::new().hash_one(()) % 20_000;
+        let address = format!("127.0.0.1:{port}");
+        if std::net::TcpListener::bind(&address).is_ok() {
+            return Ok(address);
+        }
+    }
+    bail!("no free port was found from 12000 to 31999")
 }

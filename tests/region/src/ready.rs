@@ -52,6 +52,12 @@ pub struct ReadyHall {
     pub oracle: String,
     /// Where faults are asked for.
     pub control: String,
+    /// The hall's own page, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<String>,
+    /// Devices that are there to be paired.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spares: Option<simulated_hall::spares::ReadySpares>,
 }
 
 /// One camera.

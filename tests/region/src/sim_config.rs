@@ -18,6 +18,10 @@ pub fn ports(ready: &simulated_hall::hall::Ready) -> HallPorts {
         ticket_line: ready.devices.ticket.display().to_string(),
         attendance: ready.devices.attendance.port(),
         rtsp: ready.rtsp.port(),
+        spares: ready.spares.as_ref().map(|spares| {
+            let lines = [&spares.bus, &spares.unknown].map(|path| path.display().to_string());
+            (lines.to_vec(), spares.attendance.port())
+        }),
     }
 }
 
@@ -29,8 +33,10 @@ pub fn sim_config(
     folder: &Path,
     ports: Option<&HallPorts>,
 ) -> Result<String> {
-    let businesses: Vec<_> =
-        BUSINESSES.iter().map(|(name, prefix)| json!({"name": name, "prefix": prefix, "first": 1})).collect();
+    let businesses: Vec<_> = BUSINESSES
+        .iter()
+        .map(|(name, prefix, _)| json!({"name": name, "prefix": prefix, "first": 1}))
+        .collect();
     let clerks: Vec<_> =
         hall.windows.iter().map(|w| json!({"number": w.clerk.0, "name": w.clerk.1})).collect();
     let windows: Vec<_> = hall
@@ -78,6 +84,9 @@ pub fn sim_config(
         "window": windows,
         "camera": cameras,
     });
+    if let Some(spares) = &hall.spares {
+        file["spares"] = json!({"camera": hall.spare_camera(), "discovery_port": spares.discovery_port});
+    }
     if let Some(ports) = ports {
         file["rtsp_port"] = json!(ports.rtsp);
         file["attendance_port"] = json!(ports.attendance);

@@ -12,6 +12,7 @@ use simulated_hall::hall::Ready as SimReady;
 
 use crate::{
     api::Api,
+    attendance,
     control::Control,
     edge_config::{HallPorts, camera_url, edge_config},
     plan::{CAMERA_PASSWORD, CAMERA_USER, HallPlan, RegionPlan, hall_folder, import_file, people},
@@ -78,6 +79,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Footage is encoded at the first start on a machine.
 const FOOTAGE_PATIENCE: Duration = Duration::from_secs(600);
 
+/// The present, as the halls' clocks have it.
+fn halls_now() -> jiff::Zoned {
+    jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::fixed(jiff::tz::offset(8)))
+}
+
 /// Memory and CPU of every process, by name.
 pub struct Sizes(pub Vec<(String, Usage)>);
 
@@ -134,6 +140,15 @@ impl Centre {
         Ok(())
     }
 
+    /// Has it take a file's areas, people, shifts and rosters while it runs.
+    pub async fn import(&self, name: &str, file: &str) -> Result<()> {
+        let to = self.root.join(name);
+        std::fs::write(&to, file)?;
+        let data = self.root.join("centre");
+        run(&binary("control-center")?, &["import", path(&to)?, "--data", path(&data)?], "").await?;
+        Ok(())
+    }
+
     /// Its CA certificate, PEM.
     pub fn ca_path(&self) -> PathBuf {
         self.root.join("centre/ca/ca.pem")
@@ -185,7 +200,11 @@ impl Hall {
         let ports = ports(&sim);
         let data = folder.join("edge");
         let config = folder.join("edge-agent.toml");
-        let file = edge_config(hall, &ports, &centre.addresses.nodes, &data);
+        let mut file = edge_config(hall, &ports, &centre.addresses.nodes, &data);
+        if plan.recording {
+            // Enough for a demonstration, and not a disk's worth.
+            file["recording"] = json!({"gigabytes_per_camera": 0.2});
+        }
         write_edge_config(&config, &file)?;
         let program = binary("edge-agent")?;
         if !data.join("identity").exists() {
@@ -238,6 +257,13 @@ impl Hall {
         &self.edge_config
     }
 
+    /// The hall's own page, once the agent serves it.
+    pub fn site(&self) -> Option<String> {
+        self.plan.spares.as_ref()?;
+        let bound: Value = read_json(&self.folder.join("edge/hall-site.json")).ok()??;
+        bound["url"].as_str().map(str::to_owned)
+    }
+
     /// The simulated hall's own log.
     pub fn oracle_path(&self) -> PathBuf {
         self.sim.oracle.clone()
@@ -272,6 +298,7 @@ impl Region {
         }
         region.wait_for_cameras(PATIENCE).await?;
         if region.plan.day {
+            region.centre.import("today.toml", &attendance::today(&region.plan, &halls_now())?).await?;
             for hall in &region.halls {
                 Control(hall.sim.control).day(true).await?;
             }
@@ -347,6 +374,8 @@ impl Region {
             windows: hall.plan.window_ids(),
             oracle: hall.sim.oracle.display().to_string(),
             control: format!("http://{}", hall.sim.control),
+            site: hall.site(),
+            spares: hall.sim.spares.clone(),
         });
         let cameras = self.halls.iter().flat_map(|hall| {
             hall.plan.cameras().into_iter().map(|camera| ReadyCamera {

@@ -68,6 +68,19 @@ pub struct Config {
     /// The cameras.
     #[serde(default, rename = "camera")]
     pub cameras: Vec<CameraEntry>,
+    /// Devices that are in nobody's file, for somebody to pair; left out: there are none.
+    pub spares: Option<SparesEntry>,
+}
+
+/// Devices to be paired: a bus evaluator, an unknown one, a terminal and this camera.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SparesEntry {
+    /// The camera, which tells of itself by ONVIF to its user.
+    pub camera: CameraEntry,
+    /// The port on which it answers WS-Discovery (3702 is the usual one); 0, or one that is taken: a free one.
+    #[serde(default)]
+    pub discovery_port: u16,
 }
 
 /// A kind of service.
@@ -254,13 +267,18 @@ impl Config {
             }
         }
         let mut paths = HashSet::new();
-        for camera in &self.cameras {
+        for camera in self.every_camera() {
             let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
             if camera.path.is_empty() || !camera.path.chars().all(plain) || !paths.insert(&camera.path) {
                 return wrong(format!("camera {}: path must be letters and digits, and its own", camera.id));
             }
         }
         Ok(())
+    }
+
+    /// The cameras, the spare one included.
+    pub fn every_camera(&self) -> impl Iterator<Item = &CameraEntry> {
+        self.cameras.iter().chain(self.spares.as_ref().map(|spares| &spares.camera))
     }
 
     /// The scripted day's plan.

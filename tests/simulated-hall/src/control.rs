@@ -6,7 +6,8 @@
 //! * `POST /day` with `{"running":true}` or `{"running":false}`: the script goes on or pauses; answers when no step
 //!   is under way any more;
 //! * `POST /act` with an [`Action`](crate::day::Action): does it by hand, answers with the log's record once the
-//!   device was answered.
+//!   device was answered;
+//! * `POST /spares` with a [`SparePress`](crate::spares::SparePress): a key of a device that is still to be paired.
 //!
 //! What cannot be done is answered 400 with `{"error":"why"}`.
 
@@ -25,6 +26,7 @@ use crate::devices::{Devices, LineFaultOrder};
 use crate::oracle::Record;
 use crate::rtsp::{FaultOrder, Server, Tier};
 use crate::script::{DayState, Order};
+use crate::spares::{SparePress, Spares};
 
 /// What the routes need.
 #[derive(Clone)]
@@ -33,6 +35,7 @@ pub(crate) struct Control {
     pub(crate) rtsp: Server,
     pub(crate) cameras: Arc<[String]>,
     pub(crate) devices: Arc<Devices>,
+    pub(crate) spares: Option<Arc<Spares>>,
     pub(crate) orders: mpsc::Sender<Order>,
     pub(crate) day: Arc<Mutex<DayState>>,
 }
@@ -87,6 +90,7 @@ pub(crate) fn router(control: Control) -> axum::Router {
         .route("/line-faults", post(line_fault))
         .route("/day", post(run_day))
         .route("/act", post(act))
+        .route("/spares", post(spare))
         .with_state(control)
 }
 
@@ -133,4 +137,13 @@ async fn act(State(control): State<Control>, Json(action): Json<Action>) -> Resu
     let (reply, answer) = oneshot::channel();
     control.orders.send(Order::Act { action, reply }).await?;
     Ok(Json(answer.await??))
+}
+
+async fn spare(
+    State(control): State<Control>,
+    Json(press): Json<SparePress>,
+) -> Result<Json<SparePress>, Refused> {
+    let spares = control.spares.ok_or_else(|| Refused("this hall has no spare devices".to_owned()))?;
+    spares.press(&press).await.map_err(Refused)?;
+    Ok(Json(press))
 }

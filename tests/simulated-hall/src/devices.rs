@@ -185,6 +185,7 @@ impl Devices {
             comm_key: config.comm_key,
             record_size: RecordSize::Forty,
             users: config.clerks.iter().map(|clerk| clerk.number.clone()).collect(),
+            ..TerminalSetup::default()
         };
         let terminal = Terminal::new(setup, Arc::new(SystemLocal(zone.clone())));
         terminal.seed(past.iter().filter_map(punch_of));

@@ -19,6 +19,7 @@ use crate::footage::{Cache, Clip, ClipError, EncodeError, Recipe};
 use crate::oracle::{self, Oracle, OracleError};
 use crate::rtsp::{CameraSpec, Credentials, Footage, Server, ServerSetup, Tier};
 use crate::script::{DayState, ORDER_QUEUE, Script};
+use crate::spares::{ReadySpares, Spares};
 
 /// Name of the ready file in the run folder.
 pub const READY_FILE: &str = "simulated-hall.json";
@@ -45,6 +46,9 @@ pub struct Ready {
     pub oracle: PathBuf,
     /// The cameras.
     pub cameras: Vec<ReadyCamera>,
+    /// Devices that somebody may pair.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spares: Option<ReadySpares>,
 }
 
 /// A camera in the ready file.
@@ -142,6 +146,14 @@ impl Hall {
             }
         });
 
+        let spares = match &config.spares {
+            None => None,
+            Some(entry) => {
+                let (camera, port) = (&entry.camera, entry.discovery_port);
+                Some(Arc::new(Spares::start(&config, camera, &rtsp, port, &tasks, &cancel).await?))
+            }
+        };
+        let ready_spares = spares.as_ref().map(|spares| spares.ready().clone());
         let listener =
             TcpListener::bind((config.listen, config.control_port)).await.map_err(io("control port"))?;
         let control_address = listener.local_addr().map_err(io("control port"))?;
@@ -150,6 +162,7 @@ impl Hall {
             rtsp: rtsp.clone(),
             cameras: config.cameras.iter().map(|camera| camera.path.clone()).collect(),
             devices,
+            spares,
             orders,
             day,
         };
@@ -173,6 +186,7 @@ impl Hall {
             devices: addresses,
             oracle: oracle_file,
             cameras: config.cameras.iter().map(|camera| ready_camera(camera, &rtsp)).collect(),
+            spares: ready_spares,
         };
         write_ready(&ready_file, &ready).map_err(io("ready file"))?;
         tracing::info!(hall = config.hall, cameras = ready.cameras.len(), rtsp = %ready.rtsp, "hall is open");
@@ -236,7 +250,7 @@ pub async fn prepare(config: &Config) -> Result<(), HallError> {
 /// One camera after the other, off the runtime's threads: the encoder has two threads of its own.
 async fn footage(config: &Config) -> Result<Vec<CameraSpec>, HallError> {
     let mut specs = Vec::new();
-    for camera in &config.cameras {
+    for camera in config.every_camera() {
         let (entry, cache) = (camera.clone(), Cache::new(&config.footage));
         let streams = tokio::task::spawn_blocking(move || streams(&entry, &cache))
             .await

@@ -14,5 +14,6 @@ pub mod hall;
 pub mod oracle;
 pub mod rtsp;
 mod script;
+pub mod spares;
 
 pub use script::DayState;

@@ -108,7 +108,7 @@ fn of_fact(fact: &Fact) -> Option<Said> {
             Said::Ticket(number.clone(), business.clone(), waiting.unwrap(), printed_at.unwrap().to_string())
         }
         // The log is the truth, an event only a hint.
-        Fact::Punch { live: true, .. } => return None,
+        Fact::Punch { live: true, .. } | Fact::Report { .. } => return None,
         Fact::Punch { employee, at, state, .. } => Said::Punch(employee.clone(), at.to_string(), *state),
     })
 }
@@ -288,4 +288,49 @@ async fn the_program_says_where_it_is_and_ends_when_told() {
         tokio::time::timeout(Duration::from_secs(2), program.wait()).await.expect("ends within two seconds");
     assert!(ended.unwrap().success());
     assert!(!ready.devices.buses[0].exists(), "its links are gone");
+}
+
+#[tokio::test]
+async fn what_is_there_to_be_paired_can_be_found_and_pressed() {
+    use device_drivers::camera::onvif::{Credential, choose, describe};
+    use device_drivers::clock::SystemUtc;
+    use device_drivers::port::Port as _;
+
+    let run = tempfile::tempdir().unwrap();
+    let spares = r#"
+        [spares.camera]
+        id = "spare"
+        path = "X01"
+        mark = 190
+        label = "NEW"
+        user = "viewer"
+        password = "simulated"
+    "#;
+    let config: Config = toml::from_str(&toml(run.path(), spares)).unwrap();
+    config.check().unwrap();
+    let cancel = CancellationToken::new();
+    let hall = Hall::start(Config { day: false, ..config }, cancel.clone()).await.unwrap();
+    let ready = read_ready(&run.path().join(READY_FILE)).unwrap();
+    let found = ready.spares.unwrap();
+    // The camera tells where its streams are, to its user.
+    let xaddr = format!("http://127.0.0.1:{}/onvif/device_service", found.onvif).parse().unwrap();
+    let user = Credential { user: "viewer".into(), password: "simulated".into() };
+    let told = describe(&xaddr, Some(&user), &SystemUtc, LONG).await.unwrap();
+    let choice = choose(&told.profiles);
+    let main = told.profiles[choice.main.unwrap()].uri.as_deref().unwrap();
+    assert!(main.ends_with("/X01/main"), "{main}");
+    // The unknown evaluator says each press once, and never the same twice.
+    let mut line = SerialPort::new(SerialConfig::new(&found.unknown, 9600)).open().await.unwrap();
+    let mut frames = Vec::new();
+    for _ in 0..2 {
+        post(ready.control, "/spares", r#"{"device":"unknown","grade":5}"#).await;
+        let mut frame = [0u8; 7];
+        tokio::time::timeout(LONG, line.read_exact(&mut frame)).await.unwrap().unwrap();
+        frames.push(frame);
+    }
+    assert_eq!(frames[0][..4], frames[1][..4]);
+    assert!(frames[0] != frames[1] && frames[0][5] == frames[1][5]);
+    let refused = post(ready.control, "/spares", r#"{"device":"unknown","grade":6}"#).await;
+    assert!(refused.contains("not from 1 to 5"), "{refused}");
+    hall.close().await;
 }

@@ -26,7 +26,18 @@ gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
 from gi.repository import GLib, Gst, GstApp, GstRtsp, GstRtspServer  # noqa: E402,F401
 
-PAYLOADERS = {"video/x-h264": ("h264parse", "rtph264pay"), "video/x-h265": ("h265parse", "rtph265pay")}
+PAYLOADERS = {
+    "video/x-h264": ("h264parse", "rtph264pay"),
+    "video/x-h265": ("h265parse", "rtph265pay"),
+    "image/jpeg": ("jpegparse", "rtpjpegpay"),
+}
+
+
+# A tone beside the picture, as a second stream.
+SOUND = {
+    "aac": "audio/x-raw,rate=16000,channels=1 ! avenc_aac ! aacparse ! rtpmp4gpay name=pay1 pt=97",
+    "alaw": "audio/x-raw,rate=8000,channels=1 ! alawenc ! rtppcmapay name=pay1 pt=8",
+}
 
 
 class Clip:
@@ -36,7 +47,7 @@ class Clip:
         # H.264 goes as AVC, so that its parameter sets are in the caps and so in the session description.
         line = (
             "filesrc name=file ! parsebin ! capsfilter "
-            'caps="video/x-h264,stream-format=avc,alignment=au;video/x-h265,stream-format=hvc1,alignment=au" '
+            'caps="video/x-h264,stream-format=avc,alignment=au;video/x-h265,stream-format=hvc1,alignment=au;image/jpeg" '
             "! appsink name=units sync=false max-buffers=0"
         )
         reader = Gst.parse_launch(line)
@@ -73,16 +84,20 @@ class Clip:
     def payloader(self):
         return PAYLOADERS[self.caps.get_structure(0).get_name()][1]
 
+    def payload_settings(self):
+        return "pt=26" if self.payloader() == "rtpjpegpay" else "pt=96 config-interval=-1"
+
 
 class Mount(GstRtspServer.RTSPMediaFactory):
     """One path: a shared pipeline, built when the first viewer comes, fed by one thread at the clip's pace."""
 
-    def __init__(self, clip):
+    def __init__(self, clip, sound=None):
         super().__init__()
         self.clip = clip
+        tone = f"audiotestsrc is-live=true wave=ticks ! audioconvert ! audioresample ! {SOUND[sound]} " if sound else ""
         self.set_launch(
             f"( appsrc name=src is-live=true format=time do-timestamp=false max-bytes=4000000 "
-            f"! {clip.payloader()} name=pay0 pt=96 config-interval=-1 )"
+            f"! {clip.payloader()} name=pay0 {clip.payload_settings()} {tone})"
         )
         self.set_shared(True)
         self.set_latency(0)
@@ -116,6 +131,7 @@ def main():
     arguments.add_argument("--clip", required=True, help="the file played as /main")
     arguments.add_argument("--sub-clip", help="the file played as /sub; without it the same clip")
     arguments.add_argument("--rate", type=float, default=25.0, help="pictures a second, for files without times")
+    arguments.add_argument("--sound", choices=sorted(SOUND), help="a tone beside the picture, coded so")
     arguments.add_argument("--port", default="0", help="0: any free one")
     arguments.add_argument("--user", help="ask for this user, by Digest")
     arguments.add_argument("--password", default="")
@@ -127,7 +143,7 @@ def main():
     server.set_service(asked.port)
     main_clip = Clip(asked.clip, asked.rate)
     sub_clip = Clip(asked.sub_clip, asked.rate) if asked.sub_clip else main_clip
-    factories = {"main": Mount(main_clip), "sub": Mount(sub_clip)}
+    factories = {"main": Mount(main_clip, asked.sound), "sub": Mount(sub_clip)}
     if asked.user:
         auth = GstRtspServer.RTSPAuth()
         auth.set_supported_methods(GstRtsp.RTSPAuthMethod.DIGEST)

@@ -9,12 +9,12 @@ It needs ffmpeg, with which ipycam encodes: one process for each viewer, H.264 c
 2 s. Prints one line of JSON once it can be watched, and ends with SIGTERM or SIGINT:
 
     {"main": "rtsp://127.0.0.1:PORT/video_main", "sub": "rtsp://127.0.0.1:PORT/video_sub",
-     "onvif": "http://127.0.0.1:PORT/onvif/device_service"}
+     "onvif": "http://127.0.0.1:PORT/onvif/device_service", "discovery": "127.0.0.1:PORT" with --discovery}
 
 What ipycam 1.3.0 does and does not: RTSP by TCP or UDP, and never with a password (its user and password guard ONVIF
 and its pages only); no SEI, no B-frames; timestamps count its pictures. Three things are put right here. It listens on
 every address of the machine: here on loopback. It answers WS-Discovery on the fixed port 3702: here only with
---discovery. And it lets ffmpeg write its progress into a pipe that nobody reads, so that the picture of every viewer
+--discovery, and on a free port, told as "discovery". And it lets ffmpeg write its progress into a pipe that nobody reads, so that the picture of every viewer
 stops after some minutes, when the pipe is full: here ffmpeg is told to be silent.
 """
 
@@ -58,6 +58,15 @@ class LoopbackHttp(ipycam.camera.ReusableThreadingTCPServer):
 
     def __init__(self, address, handler):
         super().__init__(("127.0.0.1", address[1]), handler)
+
+
+def discovery_on(port):
+    """ipycam's WS-Discovery on a port of our choice."""
+
+    class Discovery(ipycam.camera.WSDiscoveryServer):
+        MULTICAST_PORT = port
+
+    return Discovery
 
 
 class NoDiscovery:
@@ -125,14 +134,13 @@ def main():
     arguments.add_argument("--bitrate", default="2M")
     arguments.add_argument("--user", default="", help="guards ONVIF only; RTSP has no password in ipycam")
     arguments.add_argument("--password", default="")
-    arguments.add_argument("--discovery", action="store_true", help="answer WS-Discovery (fixed UDP port 3702)")
+    arguments.add_argument("--discovery", action="store_true", help="answer WS-Discovery, on a free port")
     asked = arguments.parse_args()
 
     ipycam.camera.NativeRTSPServer = LoopbackRtsp
     ipycam.camera.ReusableThreadingTCPServer = LoopbackHttp
-    if not asked.discovery:
-        ipycam.camera.WSDiscoveryServer = NoDiscovery
-    rtsp, onvif, nobody = free_ports(3)
+    rtsp, onvif, nobody, probes = free_ports(4)
+    ipycam.camera.WSDiscoveryServer = discovery_on(probes) if asked.discovery else NoDiscovery
     config = ipycam.CameraConfig(
         name="virtual camera",
         local_ip="127.0.0.1",
@@ -149,7 +157,7 @@ def main():
         sub_width=640,
         sub_height=360,
         sub_fps=asked.fps,
-        sub_bitrate="500k",
+        sub_bitrate="500K",
         hw_accel="cpu",
         show_timestamp=False,
     )
@@ -170,10 +178,10 @@ def main():
             camera.stream(picture)
             if not announced:
                 announced = True
-                print(
-                    json.dumps({"main": config.main_stream_rtsp, "sub": config.sub_stream_rtsp, "onvif": config.onvif_url}),
-                    flush=True,
-                )
+                where = {"main": config.main_stream_rtsp, "sub": config.sub_stream_rtsp, "onvif": config.onvif_url}
+                if asked.discovery:
+                    where["discovery"] = f"127.0.0.1:{probes}"
+                print(json.dumps(where), flush=True)
             # ipycam paces by itself, in one of its modes; this holds in all.
             time.sleep(max(0.0, 1 / asked.fps - (time.monotonic() - begun)))
     finally:

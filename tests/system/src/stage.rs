@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 use region::{
     Region, RegionPlan,
     api::Api,
-    process::{run, until},
+    process::{lasting_address, run, until},
     start::{Hall, write_edge_config},
 };
 use serde_json::Value;
@@ -144,8 +144,8 @@ impl Stage {
     /// Starts `plan` and waits until every camera is live.
     pub async fn start(plan: RegionPlan) -> Result<Self> {
         let folder = tempfile::tempdir()?;
-        let region =
-            Region::start(plan, folder.path(), "127.0.0.1:0", "127.0.0.1:0", |line| println!("{line}")).await;
+        let (site, nodes) = (lasting_address()?, lasting_address()?);
+        let region = Region::start(plan, folder.path(), &site, &nodes, |line| println!("{line}")).await;
         match region {
             Ok(region) => Ok(Self { region, folder }),
             Err(error) => {

@@ -29,7 +29,8 @@ fn folder() -> Result<(tempfile::TempDir, PathBuf)> {
 
 fn arguments<'a>(data: &'a Path, more: &[&'a str]) -> Result<Vec<&'a str>> {
     let data = data.to_str().context("a path that is not UTF-8")?;
-    let mut all = vec!["--data", data, "--listen", "127.0.0.1:0", "--halls", "1", "--windows", "2"];
+    let mut all = vec!["--data", data, "--listen", "127.0.0.1:0", "--hall-site", "127.0.0.1:0"];
+    all.extend(["--halls", "1", "--windows", "2"]);
     all.extend(more);
     Ok(all)
 }

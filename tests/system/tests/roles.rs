@@ -72,8 +72,14 @@ impl Someone {
         sees(self.role).contains(&what)
     }
 
+    /// What `path` is answered; a still that did not come in time on a busy machine says nothing of rights, and is asked
+    /// for again.
     async fn asks(&self, path: &str) -> Result<StatusCode> {
-        self.api.status(Method::GET, path, None).await
+        until(path, Duration::from_secs(90), async || {
+            let got = self.api.status(Method::GET, path, None).await?;
+            Ok((got != StatusCode::GATEWAY_TIMEOUT).then_some(got))
+        })
+        .await
     }
 
     async fn expects(&self, path: &str, wanted: StatusCode) -> Result<()> {
@@ -307,13 +313,35 @@ async fn changes(people: &[Someone]) -> Result<()> {
         if !someone.halls.contains(FOREIGN) {
             orders.push((Method::POST, format!("/api/v1/halls/{FOREIGN}/pairing-codes"), json!({})));
         }
+        // Devices are paired by technicians and administrators of the hall; the hall is asked nothing on behalf of others.
+        let pairs = ["administrator", "technician"].contains(&someone.role);
+        for hall in [MINE, NEIGHBOUR, FOREIGN] {
+            if !(someone.sees(Sees::Cameras) && someone.halls.contains(hall)) {
+                let still = format!("/api/v1/cameras/{hall}-W01-C1/stills/1-{hall}-W01-C1-black");
+                orders.push((Method::GET, still, Value::Null));
+                let turn = json!({"pan": 1});
+                orders.push((Method::POST, format!("/api/v1/cameras/{hall}-W01-C1/move"), turn));
+            }
+            if pairs && someone.halls.contains(hall) {
+                continue;
+            }
+            orders.push((Method::GET, format!("/api/v1/halls/{hall}/pairing/hall"), Value::Null));
+            orders.push((
+                Method::POST,
+                format!("/api/v1/halls/{hall}/pairing/visit"),
+                json!({"minutes": 10}),
+            ));
+            let pass = json!({"hall": hall, "technician": "tech", "hours": 1});
+            orders.push((Method::POST, "/api/v1/site-passes".to_owned(), pass));
+        }
         if someone.role != "administrator" {
             orders.push((Method::POST, format!("/api/v1/nodes/hall-{MINE}/revoke"), json!({})));
             orders.push((Method::DELETE, "/api/v1/users/admin".to_owned(), json!({})));
         }
         orders.push((Method::POST, format!("/api/v1/nodes/hall-{FOREIGN}/revoke"), json!({})));
         for (method, path, body) in orders {
-            let got = someone.api.status(method.clone(), &path, Some(body)).await?;
+            let body = (method != Method::GET).then_some(body);
+            let got = someone.api.status(method.clone(), &path, body).await?;
             let refused = got == StatusCode::FORBIDDEN || got == StatusCode::NOT_FOUND;
             ensure!(refused, "{} of {}: {method} {path} is answered {got}", someone.role, someone.scope);
             asked += 1;
@@ -343,8 +371,18 @@ async fn nobody(api: &Api) -> Result<()> {
                 .replace("{area}", COUNTY)
                 .replace("{node}", "hall-450103-01")
                 .replace("{name}", "admin")
-                .replace("{number}", "1001");
-            ensure!(!real.contains('{'), "{path} has a part that this test does not know");
+                .replace("{id}", "sp-1")
+                .replace("{path}", "hall")
+                .replace("{still}", "1-x")
+                .replace("{preset}", "1")
+                .replace("{number}", "1001")
+                .replace("{month}", "2026-11");
+            // Any other part: who has no session is not told whether it could be.
+            let real: String = real
+                .split('/')
+                .map(|part| if part.starts_with('{') { "1" } else { part })
+                .collect::<Vec<_>>()
+                .join("/");
             let body = (method != Method::GET).then(|| json!({}));
             let got = api.status(method.clone(), &real, body).await?;
             ensure!(got == StatusCode::UNAUTHORIZED, "{method} {path} without a session is answered {got}");

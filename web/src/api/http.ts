@@ -9,7 +9,11 @@ const MAX_PAGES = 20;
 
 /** A refusal, in the centre's own words (RFC 9457), or a failure to reach it (`status` 0). */
 export class ApiProblem extends Error {
-  constructor(readonly status: number, readonly title: string, readonly detail: string | null, readonly code: string | null) {
+  constructor(
+    readonly status: number, readonly title: string, readonly detail: string | null, readonly code: string | null,
+    /** What a code's own words need: names, numbers, choices. */
+    readonly params: Record<string, unknown> = {},
+  ) {
     super(detail ? `${title}: ${detail}` : title);
   }
 }
@@ -33,17 +37,34 @@ export function address(path: string, query: Query = {}): string {
   return `/api/v1${path}${text ? `?${text}` : ""}`;
 }
 
-async function call<T>(method: string, path: string, query: Query, body?: unknown, quiet = false): Promise<T> {
+/** What a call may have beyond its path. */
+export interface Options {
+  query?: Query;
+  /** Sent as JSON; a Blob is sent as it is, with its own type. */
+  body?: unknown;
+  /** A 401 is only an error, not the end of the session. */
+  quiet?: boolean;
+  timeoutMs?: number;
+  signal?: AbortSignal;
+}
+
+/** One call of the API; throws ApiProblem. */
+export async function send<T>(method: string, path: string, options: Options = {}): Promise<T> {
+  const { query = {}, body, quiet = false, timeoutMs = TIMEOUT_MS, signal } = options;
   const sent = Date.now();
+  const deadline = AbortSignal.timeout(timeoutMs);
   let answer: Response;
   let text: string;
   try {
     answer = await fetch(address(path, query), {
       method,
       credentials: "same-origin",
-      headers: body === undefined ? { accept: "application/json" } : { accept: "application/json", "content-type": "application/json" },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      signal: AbortSignal.timeout(TIMEOUT_MS),
+      headers: {
+        accept: "application/json",
+        ...(body === undefined ? {} : { "content-type": body instanceof Blob ? body.type : "application/json" }),
+      },
+      ...(body === undefined ? {} : { body: body instanceof Blob ? body : JSON.stringify(body) }),
+      signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
     });
     text = await answer.text();
   } catch (error) {
@@ -58,25 +79,26 @@ async function call<T>(method: string, path: string, query: Query, body?: unknow
   }
   if (!answer.ok) {
     if (answer.status === 401 && !quiet) onSignedOut();
-    const problem = (said ?? {}) as { title?: string; detail?: string; type?: string };
-    throw new ApiProblem(answer.status, problem.title ?? `HTTP ${answer.status}`, problem.detail ?? null, problem.type ?? null);
+    const problem = (said ?? {}) as { title?: string; detail?: string; type?: string; code?: string; params?: Record<string, unknown> };
+    const title = problem.title ?? `HTTP ${answer.status}`;
+    throw new ApiProblem(answer.status, title, problem.detail ?? null, problem.code ?? problem.type ?? null, problem.params ?? {});
   }
   return said as T;
 }
 
 export const api = {
-  get: <T>(path: string, query: Query = {}) => call<T>("GET", path, query),
+  get: <T>(path: string, query: Query = {}) => send<T>("GET", path, { query }),
   /** Like get, but a 401 is only an error, not the end of the session. */
-  ask: <T>(path: string) => call<T>("GET", path, {}, undefined, true),
-  post: <T>(path: string, body?: unknown, quiet = false) => call<T>("POST", path, {}, body ?? {}, quiet),
-  put: <T>(path: string, body: unknown) => call<T>("PUT", path, {}, body, true),
-  delete: <T>(path: string) => call<T>("DELETE", path, {}, undefined, true),
+  ask: <T>(path: string) => send<T>("GET", path, { quiet: true }),
+  post: <T>(path: string, body?: unknown, quiet = false) => send<T>("POST", path, { body: body ?? {}, quiet }),
+  put: <T>(path: string, body: unknown) => send<T>("PUT", path, { body, quiet: true }),
+  delete: <T>(path: string) => send<T>("DELETE", path, { quiet: true }),
   /** Every item of a list, following `next`. */
   async all<T>(path: string, query: Query = {}): Promise<T[]> {
     const items: T[] = [];
     let after: string | number | null | undefined = null;
     for (let page = 0; page < MAX_PAGES; page += 1) {
-      const list: List<T> = await call<List<T>>("GET", path, after === null ? query : { ...query, after });
+      const list: List<T> = await send<List<T>>("GET", path, { query: after === null ? query : { ...query, after } });
       items.push(...list.items);
       after = list.next ?? null;
       if (after === null || list.items.length === 0) break;

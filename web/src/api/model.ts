@@ -9,6 +9,58 @@ export interface User {
   area: string;
   area_name?: string;
   must_change?: boolean;
+  grants?: Grant[];
+  second_factor?: boolean;
+}
+
+export interface Grant {
+  role: Role;
+  /** An area or a hall. */
+  scope: string;
+}
+
+export interface Account {
+  name: string;
+  grants: Grant[];
+  must_change: boolean;
+  disabled: boolean;
+  second_factor: boolean;
+  created_at: string;
+  signed_in_at: string | null;
+}
+
+export interface SessionRow {
+  id: string;
+  user: string;
+  address: string;
+  agent: string;
+  created_at: string;
+  seen_at: string;
+  current: boolean;
+}
+
+export interface AuditRow {
+  n: number;
+  at: string;
+  who: string;
+  action: string;
+  object: string;
+  address: string;
+  detail: string;
+}
+
+export interface AuditState {
+  rows: number;
+  hash: string | null;
+  signed: number | null;
+  signed_at: string | null;
+  key: string | null;
+  actions: string[];
+}
+
+export interface HallSetup {
+  windows: { id: string; number: number; name: string; businesses: string[] }[];
+  businesses: string[];
 }
 
 export interface List<T> {
@@ -55,6 +107,29 @@ export interface WindowState {
   since: string | null;
   updated_at: string | null;
   pause_reason?: string | null;
+  /** When the ticket that waits longest for this window was taken. */
+  waiting_since?: string | null;
+  /** The window's seat, where a camera watches one. */
+  seat?: SeatSeen | null;
+  /** Faults of its cameras' pictures that stand. */
+  picture_faults?: PictureFault[];
+}
+
+export interface SeatSeen {
+  /** `occupied`, `empty` or `unknown`, which is never to be read as empty. */
+  seat: string;
+  why: string | null;
+  since: string;
+  camera: string;
+  still: string | null;
+}
+
+export interface PictureFault {
+  camera: string;
+  /** `black frozen blocked out_of_focus moved`. */
+  fault: string;
+  since: string;
+  still: string | null;
 }
 
 export interface HallWindow extends WindowState {
@@ -85,6 +160,9 @@ export interface Case {
   clerk_name: string | null;
   grade: number | null;
   official_no: string | null;
+  called_at?: string | null;
+  started_at?: string | null;
+  ended_at?: string | null;
   business?: string | null;
   ended_by?: string | null;
   accurate?: boolean;
@@ -138,4 +216,87 @@ export interface PairingCode {
   pin: string;
   expires_at: string;
   command?: string | null;
+}
+
+/** A stretch of a camera of which there is footage. */
+export interface RecordingRun {
+  from: string;
+  to: string;
+}
+
+/** A stretch of which there is none, and why. */
+export interface RecordingGap {
+  from: string;
+  /** None while it goes on. */
+  to: string | null;
+  code: string;
+  why: string | null;
+}
+
+export interface Recordings {
+  /** `hall`: what lies on its disk now; `centre`: what the centre was told until `as_of`. */
+  source: "hall" | "centre";
+  as_of: string | null;
+  runs: RecordingRun[];
+  gaps: RecordingGap[];
+}
+
+export interface CaseTimelineEvent {
+  at: string;
+  kind: string;
+  /** Part of the case; else something that went wrong around it. */
+  of_case: boolean;
+  window: string | null;
+  device: string | null;
+  body: Record<string, unknown> | null;
+  clock: string;
+}
+
+/** A camera that looked at a case. */
+export interface CaseCamera extends Recordings {
+  camera: string;
+  name: string;
+  window: string;
+  from: string;
+  to: string;
+  clip_url: string;
+  /** None where there is no clip now; `why` says why. */
+  clip: { from: string; to: string } | null;
+  why: string | null;
+}
+
+/** `GET /cases/{case_id}/timeline` */
+export interface CaseReplay {
+  case: Case;
+  from: string;
+  to: string;
+  clock: string;
+  events: CaseTimelineEvent[];
+  cameras: CaseCamera[];
+}
+
+/** Something that is wrong at a hall. */
+export interface Trouble {
+  problem: string;
+  /** 1 a whole hall, 2 does not work, 3 works badly, 4 to be seen to. */
+  urgency: number;
+  hall: string;
+  hall_name: string;
+  window: string | null;
+  device: string;
+  role: string;
+  hardware: string | null;
+  since: string | null;
+  why: string | null;
+  bring: string[];
+}
+
+export interface Maintenance {
+  as_of: string;
+  items: Trouble[];
+  next: string | null;
+  urgencies: [number, number, number, number];
+  bring: { kind: string; hardware: string | null; count: number; halls: string[] }[];
+  /** `faulty` is null while nothing is known. */
+  halls: { hall: string; name: string; connected: boolean; devices: number; faulty: number | null }[];
 }

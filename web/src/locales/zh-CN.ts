@@ -1,8 +1,16 @@
 // 简体中文，界面的第一语言。
 
+import admin from "./admin.zh-CN";
+import attendance from "./attendance.zh-CN";
+import pairing from "./pairing.zh-CN";
+import queue from "./queue.zh-CN";
+import video from "./video.zh-CN";
+import work from "./work.zh-CN";
+import supervision from "./supervision.zh-CN";
+
 export default {
   product: { name: "厅窗", full: "厅窗 Hallwatch", tagline: "政务服务大厅窗口值守" },
-  nav: { wall: "视频墙", cases: "办件", nodes: "节点", menu: "菜单", tree: "组织树" },
+  nav: { queue: "排队", wall: "视频墙", cases: "办件", attendance: "考勤", nodes: "节点", admin: "管理", menu: "菜单", tree: "组织树" },
   sign: {
     in: "登录", out: "退出登录", name: "用户名", password: "密码", hint: "请使用管理员分配的账号登录",
     need_name: "请输入用户名", need_password: "请输入密码", busy: "正在登录…", wrong: "用户名或密码错误", often: "尝试次数过多，请稍后再试", again: "登录已失效，请重新登录",
@@ -22,6 +30,7 @@ export default {
   tile: {
     live: "在线", connecting: "连接中", stale: "画面停滞", offline: "离线", forbidden: "无权查看", unsupported: "无法播放", empty: "无画面",
     frozen: "画面停在 {age}前", no_camera: "空位", security: "安防",
+    shed: "降档", shed_hint: "本机负荷过高，暂时只显示关键帧或静态图，恢复后自动还原",
   },
   path: { mse: "MSE", webcodecs: "WebCodecs", still: "图片", because: "{path}：{why}" },
   why: {
@@ -43,8 +52,38 @@ export default {
     kind_window: "窗口", kind_security: "安防", kind_all: "全部", empty: "此处没有摄像机", empty_hint: "在左侧选择其他区域、大厅或窗口",
     coverage: "关联率", coverage_hint: "带办件编号的窗口事件 {tagged} / {all}", at: "{time} 更新",
     loading: "正在读取组织树…", live_of: "{live}/{all} 在线", alarms: "{n} 项告警", cameras: "{n} 路", windows: "{n} 个窗口",
-    keys: "方向键 选择 · 回车 放大 · 1–8 分屏 · F 全屏 · PgUp/PgDn 翻页", filter: "查找区域、大厅",
+    shed_on: "本机解码跟不上，已自动降档", shed_off: "本机负载恢复，已升回原档", filter: "查找区域、大厅",
   },
+  patrol: {
+    title: "轮巡", dwell: "停留时间", seconds: "{n} 秒", groups: "分组", by_page: "按屏连续", by_hall: "按大厅分组", order: "顺序", by_tree: "按组织树", by_risk: "按风险（等候久、差评、摄像机故障优先）",
+    hours: "时段", hours_hint: "不填则全天；如 1-5T08:30-12:00,1-5T14:00-17:30（1 为周一）", hours_wrong: "时段格式不正确", start: "开始轮巡", stop: "结束轮巡",
+    pause: "暂停", go_on: "继续", paused: "已暂停", left: "{n} 秒后翻页", waits: "等待中", until: "{time} 开始",
+  },
+  preset: {
+    title: "预案", none: "还没有预案", name: "预案名称", own: "仅本人", with: "共享给 {place}", share: "共享范围", shared: "{owner} 共享给 {place}", of: "{layout} 分屏 · {n} 路",
+    hidden: "另有 {n} 路无权查看或已拆除", save: "保存当前画面（{n} 路）", change: "覆盖同名预案", remove: "删除预案 {name}", yes: "确认删除", taken: "已有同名预案，或数量已满",
+    gone: "此预案已不存在", empty: "此预案中没有您可查看的摄像机",
+  },
+  replay: {
+    title: "回放", back: "最近 {n} 秒", since_called: "自叫号起", live: "回到实时", pause: "暂停", play: "播放", speed: "播放速度", loading: "正在从大厅取录像…", nothing: "这段时间没有录像",
+    gap: "此处没有录像：{why}", broken: "录像无法播放，请重试", no_case: "此窗口没有已叫号的办件",
+    offline: "大厅离线，录像仍在大厅", as_of: "已知截至 {time}", outside: "此时不在该摄像机的录像范围内", export: "导出", clip_of: "{camera} 录像（MP4）", no_camera: "此办件没有摄像机录像", frame_back: "上一帧", frame_on: "下一帧",
+    from_ticket: "从取号开始", cameras: "摄像机", scale: "时间轴", keys: "空格 播放/暂停 · ←→ 5 秒 · , . 逐帧 · + − 速度",
+  },
+  evidence: {
+    hint: "导出包含录像、事件、截图与清单，由本中心签名；谁导出、为何导出都会留痕。", reason: "导出原因（必填）", export: "导出证据包", busy: "正在从大厅汇集…", missing: "有 {n} 段录像未能从大厅取到", altered: "有 {n} 段录像与中心当时收到的摘要不符", done: "已保存 {name}", refused: "您的角色不能导出证据包",
+  },
+  still: { save: "抓拍", saved: "抓拍已保存", failed: "抓拍失败" },
+  keys: {
+    title: "快捷键", close: "关闭", move: "选择画面", open: "放大选中的窗口", back: "返回", layout: "分屏", page: "翻页", full: "全屏", patrol: "开始或结束轮巡", pause: "暂停或继续轮巡",
+    replay: "回放最近 60 秒，再按回到实时", called: "自叫号起回放", still: "抓拍", alarms: "转到告警（↑↓ 选择，回车打开，Delete 忽略）", help: "显示本页", select_first: "请先用方向键选择一个画面",
+  },
+  alarm: { title: "告警", rating: "收到差评：{grade}", over: "{what}（已恢复）", dismiss: "忽略", clear: "全部忽略", more: "还有 {n} 项" },
+  gap: {
+    camera_lost: "摄像机没有画面", agent_down: "大厅的边缘节点未运行", clock_stepped: "时钟被调整", parameters_changed: "摄像机更改了编码参数", recorder_behind: "磁盘跟不上写入",
+    disk_full: "磁盘已满", disk_out: "磁盘故障、缺失或不属于本厅", not_recordable: "此编码无法录制",
+  },
+  fault: { black: "画面全黑", frozen: "画面冻结", blocked: "镜头被遮挡", defocused: "画面失焦", out_of_focus: "画面失焦", moved: "摄像机被移动" },
   focus: {
     close: "返回视频墙", timeline: "办件过程", recent: "本窗口最近办件", no_case: "当前没有正在办理的办件", open_case: "查看办件",
     no_window: "安防摄像机，不属于任何窗口", state: "窗口状态", camera: "摄像机",
@@ -53,6 +92,7 @@ export default {
     title: "办件", id: "办件编号", official: "官方编号", hall: "大厅", window: "窗口", ticket: "票号", clerk: "经办人", business: "业务", grade: "评价",
     opened: "取号时间", closed: "办结时间", state: "状态", lasting: "用时", date: "日期", all_halls: "全部大厅", all_windows: "全部窗口",
     empty: "没有符合条件的办件", more: "显示更多", timeline: "事件时间线", events: "{n} 个事件", detail: "办件详情", refresh: "刷新",
+    replay: "回放此办件",
     not_found: "找不到此办件", unbound: "未绑定", inexact: "时间不精确", from: "从", to: "到",
     states: { waiting: "等候中", called: "已叫号", serving: "办理中", rated: "已评价", closed: "已结束" },
   },
@@ -91,7 +131,7 @@ export default {
     lift_text: "解除前请确认 {id} 只有一台机器在使用其证书。隔离原因：{why}",
   },
   error: {
-    unreachable: "无法连接到中心", unreachable_detail: "请检查网络；页面会自动重试。", retry: "重试", title: "出现问题", not_found: "没有这个页面", home: "返回视频墙",
+    unreachable: "无法连接到中心", unreachable_detail: "请检查网络；页面会自动重试。", retry: "重试", title: "出现问题", not_found: "没有这个页面", home: "返回首页",
     refused: "没有权限查看此页面", failed: "中心出现故障，请稍后重试",
     status: {
       "400": "请求有误", "401": "请先登录", "403": "没有权限", "404": "找不到该内容", "408": "等待超时", "409": "当前状态不允许此操作", "422": "不符合规则",
@@ -99,5 +139,20 @@ export default {
     },
   },
   ask: { no: "取消" },
+  admin,
+  att: attendance,
+  pair: pairing,
+  queue,
+  video,
+  work,
+  over: supervision,
+  kiosk: {
+    title: "自助取号", choose: "请选择要办理的业务", nothing: "本厅尚未设置业务", opening: "正在连接…", printing: "正在打印，请稍候", number: "您的号码", waiting: "您前面等候 {n} 人", take: "请取走号票，留意叫号",
+    kept: "号码有效，请记下：", again: "重新打印", done: "完成", back: "返回", staff: "请联系大厅工作人员",
+    why: {
+      paper_out: "打印机缺纸", cover_open: "打印机盖子未合上", cutter: "切刀卡住", unrecoverable: "打印机故障，需要维修", mechanical: "打印机卡纸", cooling_down: "打印机过热，稍候自动恢复", offline: "打印机离线",
+      partial: "号票只打印了一部分", down: "打印机未连接", busy: "打印任务过多，请稍候", "too-many": "取号过于频繁，请稍候再试", "other-machine": "本厅由取号机取号", "no-printer": "本厅没有号票打印机", "not-a-kiosk": "此设备不能取号", lost: "与大厅主机的连接中断", unknown: "暂时不能取号",
+    },
+  },
   loading: "正在读取…",
 };

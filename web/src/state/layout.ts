@@ -13,9 +13,32 @@ export function tilesOf(layout: Layout): number {
   return layout === "1+5" ? 6 : Number(layout);
 }
 
-/** Columns (and rows) of the grid. */
-export function columnsOf(layout: Layout): number {
-  return layout === "1+5" ? 3 : Math.sqrt(Number(layout));
+export interface Shape {
+  columns: number;
+  rows: number;
+}
+
+/** Fields wider than this have more columns than rows: two screens side by side. */
+const WIDE = 2.4;
+
+/**
+ * Columns and rows of the grid for a field of this width ÷ height: those that give the largest 16:9 tiles. An ordinary
+ * field has as many columns as rows.
+ */
+export function shapeOf(layout: Layout, aspect = 16 / 9): Shape {
+  const big = layout === "1+5";
+  const side = big ? 3 : Math.sqrt(Number(layout));
+  if (!(aspect > WIDE)) return { columns: side, rows: side };
+  // The big tile takes the places of four.
+  const places = tilesOf(layout) + (big ? 3 : 0);
+  let best = { columns: side, rows: side };
+  const width = ({ columns, rows }: Shape) => Math.min(aspect / columns, 16 / 9 / rows);
+  for (let rows = big ? 2 : 1; rows < side; rows += 1) {
+    const shape = { columns: Math.ceil(places / rows), rows };
+    if (width(shape) > width(best) + 1e-9) best = shape;
+    else if (Math.abs(width(shape) - width(best)) < 1e-9 && shape.columns > best.columns) best = shape;
+  }
+  return best;
 }
 
 /** `main` for the one big tile, `sub` in a grid, `key` above 16. */
@@ -25,25 +48,15 @@ export function tierOf(layout: Layout, slot: number): Tier {
   return tiles === 1 || (layout === "1+5" && slot === 1) ? "main" : "sub";
 }
 
-export function pagesOf(items: number, layout: Layout): number {
-  return Math.max(1, Math.ceil(items / tilesOf(layout)));
-}
-
 /** The page asked for, kept within what there is; counted from 1. */
-export function clampPage(page: unknown, items: number, layout: Layout): number {
+export function clampPage(page: unknown, pages: number): number {
   const n = Math.trunc(Number(page));
-  return Math.min(pagesOf(items, layout), Math.max(1, Number.isFinite(n) ? n : 1));
+  return Math.min(pages, Math.max(1, Number.isFinite(n) ? n : 1));
 }
 
-export function pageOf<T>(items: T[], layout: Layout, page: number): T[] {
-  const size = tilesOf(layout);
-  return items.slice((page - 1) * size, page * size);
-}
-
-/** Where the arrow keys lead from a slot (from 0), staying on the wall. */
-export function moveFocus(slot: number, key: string, layout: Layout): number {
+/** Where the arrow keys lead from a slot (from 0), staying among the wall's `tiles`. */
+export function moveFocus(slot: number, key: string, layout: Layout, columns: number): number {
   const tiles = tilesOf(layout);
-  const columns = columnsOf(layout);
   const step = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -columns, ArrowDown: columns }[key];
   if (step === undefined) return slot;
   const next = slot + (layout === "1+5" && Math.abs(step) > 1 ? Math.sign(step) * 2 : step);

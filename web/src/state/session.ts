@@ -5,11 +5,25 @@ import { computed, ref } from "vue";
 import { api, ApiProblem } from "../api/http";
 import type { User } from "../api/model";
 
+/** Where the first question of a role is answered; the wall for who has no page of their own. */
+const HOMES: Record<string, string> = { supervisor: "/overview", hall_manager: "/queue", hr: "/attendance", technician: "/work" };
+
 export const useSession = defineStore("session", () => {
   const user = ref<User | null>(null);
   const asked = ref(false);
   /** Whether they see the machines at the halls. */
   const seesNodes = computed(() => user.value?.role === "administrator" || user.value?.role === "technician");
+  /** Whether they see what the service comes to: overview, ratings, reports. */
+  const supervises = computed(() => ["administrator", "supervisor", "hall_manager"].includes(user.value?.role ?? ""));
+  /** Whether they change places, people and rights. */
+  const administers = computed(() => user.value?.grants?.some((grant) => grant.role === "administrator") ?? user.value?.role === "administrator");
+
+  /** Whether they see attendance. */
+  const seesAttendance = computed(() => user.value !== null && user.value.role !== "technician");
+  /** Whether they see windows and cases: everybody but who keeps attendance alone. */
+  const seesService = computed(() => user.value?.role !== "hr");
+  /** Where this person's first question is answered. */
+  const home = computed(() => HOMES[user.value?.role ?? ""] ?? "/wall");
 
   /** Asks the centre once who this is; a refusal means nobody. */
   async function resume(): Promise<void> {
@@ -23,8 +37,8 @@ export const useSession = defineStore("session", () => {
     }
   }
 
-  async function signIn(name: string, password: string): Promise<void> {
-    user.value = (await api.post<{ user: User }>("/session", { name, password }, true)).user;
+  async function signIn(name: string, password: string, code?: string): Promise<void> {
+    user.value = (await api.post<{ user: User }>("/session", { name, password, ...(code ? { code } : {}) }, true)).user;
     asked.value = true;
   }
 
@@ -47,5 +61,5 @@ export const useSession = defineStore("session", () => {
     asked.value = true;
   }
 
-  return { user, seesNodes, resume, signIn, changePassword, signOut, forget };
+  return { user, seesNodes, administers, seesAttendance, seesService, supervises, home, resume, signIn, changePassword, signOut, forget };
 });

@@ -1,13 +1,16 @@
 // The page's screen: its one wall socket, the tiles that hang on it, and the streams between them. Works out what is
 // watched from which tiles can be seen. Lives outside Vue's reactivity.
 
+import type { Alarm } from "../wall/alarms";
 import { KIND_END, KIND_PARAMETERS, type FrameMessage } from "./frame";
+import { LoadWatch, type Shed } from "./loadwatch";
 import type { Path } from "./player";
 import { Tile, type TileHost, type TileOptions } from "./tile";
 import type { StreamRow } from "./tilestate";
 import { WallSocket, type Problem, type Watch } from "./wallsocket";
 
 const TICK_MS = 250;
+const TICKS_PER_LOOK = 4;
 /** Streams remembered for tiles that join late. */
 const MAX_STREAMS = 256;
 
@@ -19,6 +22,9 @@ interface Stream {
 
 export interface ScreenEvents<W> {
   windows(rows: W[]): void;
+  alarms(rows: Alarm[]): void;
+  /** The wall asks for less, or for more again, because this machine does not, or does again, keep up. */
+  shed(level: Shed): void;
   link(up: boolean): void;
   problem(problem: Problem): void;
 }
@@ -40,6 +46,9 @@ export class Screen<W> implements TileHost {
   private timer: ReturnType<typeof setInterval> | null = null;
   private hiddenTimer: ReturnType<typeof setTimeout> | null = null;
   private pageHidden = false;
+  private readonly load = new LoadWatch();
+  private lastTick = 0;
+  private lags: number[] = [];
   private queued = false;
   private sent = "";
 
@@ -52,6 +61,7 @@ export class Screen<W> implements TileHost {
           for (const row of rows) this.missedFrames += row.frames;
         },
         windows: (rows) => this.events.windows(rows),
+        alarms: (rows) => this.events.alarms(rows),
         problem: (problem) => this.events.problem(problem),
         frame: (message) => this.frame(message),
       },
@@ -73,9 +83,11 @@ export class Screen<W> implements TileHost {
 
   start(): void {
     this.socket.start();
+    this.lastTick = performance.now();
     this.timer = setInterval(() => {
       const now = Date.now();
       for (const tile of this.tiles.values()) tile.tick(now);
+      this.watchLoad();
     }, TICK_MS);
     document.addEventListener("visibilitychange", this.visibility);
   }
@@ -108,6 +120,34 @@ export class Screen<W> implements TileHost {
     this.tiles.delete(tile.id);
     tile.destroy();
     this.rewatch();
+  }
+
+  get shed(): Shed {
+    return this.load.level;
+  }
+
+  /** Once a second: how late this page's own timer is, and what the media elements dropped. */
+  private watchLoad(): void {
+    const now = performance.now();
+    this.lags.push(Math.max(0, now - this.lastTick - TICK_MS));
+    this.lastTick = now;
+    if (this.lags.length < TICKS_PER_LOOK) return;
+    const lagMs = this.lags.reduce((sum, lag) => sum + lag, 0) / this.lags.length;
+    this.lags = [];
+    // A hidden page's timers are slowed by the browser, and whoever forces a way wants to see that one.
+    if (document.visibilityState !== "visible" || this.forced !== null) return;
+    let [shown, dropped] = [0, 0];
+    const steps = new Set<Shed>();
+    for (const tile of this.tiles.values()) {
+      const frames = tile.countFrames();
+      shown += frames.shown;
+      dropped += frames.dropped;
+      for (const step of tile.steps) steps.add(step);
+    }
+    if (this.load.take({ lagMs, shown, dropped }, [...steps].sort())) {
+      this.rewatch();
+      this.events.shed(this.load.level);
+    }
   }
 
   /** A tile that shows this camera now, if there is one. */

@@ -2,8 +2,10 @@
 // beneath the old picture until its first frame is on the screen. Owns its players and its element's `data-` attributes;
 // lives outside Vue's reactivity.
 
+import { Comeback } from "./comeback";
 import { avcCodec, KIND_END, KIND_PARAMETERS, type FrameMessage, type Tier } from "./frame";
 import { MsePlayer, mseSupports } from "./mse";
+import type { Shed } from "./loadwatch";
 import type { Path, Player, Shown } from "./player";
 import { serverNow } from "./serverclock";
 import { StillPlayer } from "./stills";
@@ -19,8 +21,8 @@ export interface TileOptions {
   camera: string | null;
   window: string | null;
   tier: Tier;
-  /** Called when state, reason or path change; never for a mere frame. */
-  changed(verdict: Verdict, path: Path | null, pathWhy: string | null): void;
+  /** Called when state, reason, path or shedding change; never for a mere frame. */
+  changed(verdict: Verdict, path: Path | null, pathWhy: string | null, shed: boolean): void;
   /** Called a few times a second with the age of the picture. */
   aged?(ageMs: number | null, state: TileState): void;
 }
@@ -34,6 +36,8 @@ interface Seat {
 export interface TileHost {
   forced: Path | null;
   linkUp: boolean;
+  /** How far the wall steps down because this machine does not keep up. */
+  shed: Shed;
   /** Parameters and newest key frame already seen on a stream, handed to `tile`. */
   replay(stream: number, tile: Tile): void;
   rewatch(): void;
@@ -42,6 +46,7 @@ export interface TileHost {
 const HIDDEN_GRACE_MS = 5000;
 const FAILURES_BEFORE_FALLBACK = 2;
 const FAILURE_WINDOW_MS = 60_000;
+const STEPS: Record<Tier, readonly Shed[]> = { main: [2], sub: [1, 3], key: [3], still: [] };
 
 let nextId = 1;
 
@@ -61,8 +66,10 @@ export class Tile {
   private fallback: Path | null = null;
   private pathWhy: string | null = null;
   private failures: number[] = [];
+  private readonly comeback = new Comeback();
   private heldRecord: { seat: Seat; record: Uint8Array } | null = null;
   private said = "";
+  private counted: { element: HTMLVideoElement | null; all: number; dropped: number } = { element: null, all: 0, dropped: 0 };
   private readonly started = Date.now();
 
   constructor(private readonly host: TileHost, readonly options: TileOptions) {
@@ -87,7 +94,33 @@ export class Tile {
     const way = this.fallback ?? this.host.forced;
     if (way === "still") return "still";
     if (way === "webcodecs") return "key";
-    return this.tier;
+    const taken = this.steps.filter((step) => step <= this.host.shed).at(-1) ?? 0;
+    return taken === 0 ? this.tier : taken === 3 ? "still" : "key";
+  }
+
+  /** The levels at which this tile makes do with less: the large one with key frames, the others with stills in the end. */
+  get steps(): readonly Shed[] {
+    if (this.options.camera === null || this.asleep || (this.fallback ?? this.host.forced) !== null) return [];
+    return STEPS[this.tier];
+  }
+
+  /** Frames that the media element showed and dropped since the last call. */
+  countFrames(): { shown: number; dropped: number } {
+    const element = this.current?.player.element;
+    if (!(element instanceof HTMLVideoElement) || !("getVideoPlaybackQuality" in element)) return { shown: 0, dropped: 0 };
+    const { totalVideoFrames, droppedVideoFrames } = element.getVideoPlaybackQuality();
+    const before = this.counted.element === element ? this.counted : { all: 0, dropped: 0 };
+    this.counted = { element, all: totalVideoFrames, dropped: droppedVideoFrames };
+    const dropped = Math.max(0, droppedVideoFrames - before.dropped);
+    return { shown: Math.max(0, totalVideoFrames - before.all - dropped), dropped };
+  }
+
+  /** What is on the screen now, to be drawn elsewhere; null where there is nothing, or nothing one may see. */
+  picture(): { source: HTMLVideoElement | HTMLCanvasElement; width: number; height: number; capturedMs: number } | null {
+    const source = this.current?.player.element;
+    if (source === undefined || this.shown === null || this.row?.state === "forbidden") return null;
+    const [width, height] = source instanceof HTMLVideoElement ? [source.videoWidth, source.videoHeight] : [source.width, source.height];
+    return width > 0 && height > 0 ? { source, width, height, capturedMs: this.shown.capturedMs } : null;
   }
 
   /** The tile has moved to another place on the wall; its picture goes with it. */
@@ -110,8 +143,12 @@ export class Tile {
   }
 
   applyRow(row: StreamRow): void {
+    const before = this.row;
     this.row = row;
+    if (row.state === "live" && (before?.state === "offline" || before?.state === "stale")) this.comeback.cameraBack(Date.now());
     if (row.state === "unsupported" && this.fallback !== "still" && this.wantedTier !== "still") {
+      // While a way is tried again, the still before it stays, with its age.
+      if (this.comeback.trying && before !== null) this.row = { ...before, stream: null };
       this.fallBack("still", row.why ?? "why.unsupported");
     } else if (row.stream !== null && row.state !== "forbidden" && row.state !== "unsupported") {
       // Bound before it is live, so that the first key frame already has a player.
@@ -156,6 +193,7 @@ export class Tile {
       this.asleep = true;
       this.host.rewatch();
     }
+    if (!this.asleep && this.host.linkUp && this.comeback.due(nowMs)) this.tryAgain();
     this.say();
   }
 
@@ -278,9 +316,24 @@ export class Tile {
     if (this.fallback === way) return;
     this.fallback = way;
     this.pathWhy = why;
+    this.comeback.fell(Date.now());
+    this.seatAnew(way === "still");
+  }
+
+  /** The reason for a fallback may be gone: the picture so far stays until the better way has one. */
+  private tryAgain(): void {
+    this.failures = [];
+    const fromStills = this.fallback === "still";
+    this.fallback = null;
+    this.pathWhy = null;
+    this.seatAnew(fromStills);
+  }
+
+  /** The way has changed. Stills are another stream, which the centre tells of; anything else goes on with this one. */
+  private seatAnew(stills: boolean): void {
     this.dropPending();
     const stream = this.row?.stream ?? null;
-    if (way !== "still" && stream !== null) {
+    if (!stills && stream !== null) {
       if (this.current !== null) this.current.stream = null;
       this.bind(stream);
     }
@@ -308,11 +361,13 @@ export class Tile {
     const d = this.options.root.dataset;
     d["ageMs"] = age === null ? "" : String(Math.round(age));
     this.options.aged?.(age, verdict.state);
-    const key = `${verdict.state}|${verdict.why}|${path}|${this.pathWhy}`;
+    const shed = this.steps.some((step) => step <= this.host.shed);
+    const key = `${verdict.state}|${verdict.why}|${path}|${this.pathWhy}|${shed}`;
     if (key === this.said) return;
     this.said = key;
     d["state"] = verdict.state;
     d["path"] = path ?? "";
-    this.options.changed(verdict, path, this.pathWhy);
+    d["shed"] = shed ? "1" : "";
+    this.options.changed(verdict, path, this.pathWhy, shed);
   }
 }

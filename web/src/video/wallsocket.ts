@@ -1,6 +1,7 @@
 // The page's one socket to the centre: sends the whole set that is watched, hands out what comes back, and dials again
 // by itself. Owns the connection; knows neither tiles nor players. Socket and timers come in from outside.
 
+import type { Alarm } from "../wall/alarms";
 import { parseFrame, type FrameMessage, type Tier } from "./frame";
 import type { StreamRow } from "./tilestate";
 
@@ -22,6 +23,7 @@ export interface WallSocketEvents<W> {
   streams(rows: StreamRow[]): void;
   missed(rows: { stream: number; frames: number }[]): void;
   windows(rows: W[]): void;
+  alarms(rows: Alarm[]): void;
   problem(problem: Problem): void;
   frame(message: FrameMessage): void;
 }
@@ -97,7 +99,7 @@ export class WallSocket<W> {
 
   private send(): void {
     if (this.socket?.readyState !== 1) return;
-    this.socket.send(JSON.stringify({ watch: this.watched, states: true }));
+    this.socket.send(JSON.stringify({ watch: this.watched, states: true, alarms: true }));
   }
 
   private receive(data: ArrayBuffer | string): void {
@@ -115,6 +117,7 @@ export class WallSocket<W> {
     if (Array.isArray(said["streams"])) this.events.streams(said["streams"] as StreamRow[]);
     if (Array.isArray(said["missed"])) this.events.missed(said["missed"] as { stream: number; frames: number }[]);
     if (Array.isArray(said["windows"])) this.events.windows(said["windows"] as W[]);
+    if (Array.isArray(said["alarms"])) this.events.alarms(said["alarms"] as Alarm[]);
     if (said["error"] !== undefined && said["error"] !== null) this.events.problem(said["error"] as Problem);
   }
 }

@@ -391,3 +391,27 @@ proptest! {
         })?;
     }
 }
+
+#[tokio::test]
+async fn a_record_that_was_changed_is_found_at_its_first_bad_place() {
+    use crate::nodes::verify::verify;
+    let intake = Intake::new().await;
+    let (events, _) = journal(5, 2, 1);
+    intake.post_events(&events).await;
+    let whole = intake.nodes.store().read(verify).await.unwrap();
+    assert_eq!((whole.events, whole.wrong, whole.journals), (10, 0, vec![(node(), 5, 1, 10)]));
+    let change = async |statement: &'static str| {
+        intake.nodes.store().write("change", move |tx| tx.execute(statement, params![])).await.unwrap();
+        intake.nodes.store().read(verify).await.unwrap()
+    };
+    let found = change(
+        "UPDATE events SET bytes = CAST(replace(CAST(bytes AS TEXT), 'A001', 'A009') AS BLOB) WHERE seq = 4",
+    )
+    .await;
+    assert_eq!(found.wrong, 1);
+    assert!(found.faults[0].contains("event 4: its bytes"), "{:?}", found.faults);
+    let found = change("DELETE FROM events WHERE seq = 7").await;
+    assert!(found.faults[1].contains("event 8: it follows event 6"), "{:?}", found.faults);
+    let found = change("DELETE FROM events WHERE seq > 8").await;
+    assert!(found.faults[2].contains("event 10 was committed last"), "{:?}", found.faults);
+}

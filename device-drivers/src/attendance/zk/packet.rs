@@ -1,20 +1,30 @@
 //! Bytes of the protocol: TCP prefix, header, checksum, comm key and packed time (docs/reference/devices.md A1.1 to A1.4).
+//! On UDP a datagram is the same packet without the prefix.
 
 use bytes::{Buf, Bytes, BytesMut};
 use jiff::civil::DateTime;
 
-/// Commands and replies that reading a terminal needs. The destructive ones have no name here on purpose.
+/// Numbers of the commands and replies that reading a terminal needs. What a client may send is
+/// [`Command`](super::command::Command); the destructive commands have no name anywhere, on purpose.
 pub mod code {
     #![allow(missing_docs)]
     pub const CONNECT: u16 = 1000;
     pub const EXIT: u16 = 1001;
     pub const ENABLE: u16 = 1002;
     pub const DISABLE: u16 = 1003;
+    pub const REFRESH_DATA: u16 = 1013;
+    pub const TEST_VOICE: u16 = 1017;
+    pub const GET_VERSION: u16 = 1100;
     pub const AUTH: u16 = 1102;
+    pub const TABLE_USERS: u16 = 9;
     pub const OPTIONS_RRQ: u16 = 11;
     pub const OPTIONS_WRQ: u16 = 12;
+    pub const TABLE_ATTLOG: u16 = 13;
     pub const GET_FREE_SIZES: u16 = 50;
+    pub const START_VERIFY: u16 = 60;
+    pub const CANCEL_CAPTURE: u16 = 62;
     pub const GET_TIME: u16 = 201;
+    pub const SET_TIME: u16 = 202;
     pub const REG_EVENT: u16 = 500;
     pub const PREPARE_DATA: u16 = 1500;
     pub const DATA: u16 = 1501;
@@ -83,14 +93,43 @@ impl Packet {
         let mut out = Vec::with_capacity(16 + self.payload.len());
         out.extend_from_slice(&PREFIX);
         out.extend_from_slice(&((HEADER + self.payload.len()) as u32).to_le_bytes());
+        self.write(&mut out);
+        out
+    }
+
+    /// The bytes of a datagram.
+    pub fn encode_datagram(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(HEADER + self.payload.len());
+        self.write(&mut out);
+        out
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        let start = out.len();
         out.extend_from_slice(&self.command.to_le_bytes());
         out.extend_from_slice(&[0, 0]);
         out.extend_from_slice(&self.session.to_le_bytes());
         out.extend_from_slice(&self.reply.to_le_bytes());
         out.extend_from_slice(&self.payload);
-        let sum = checksum(&out[8..]);
-        out[10..12].copy_from_slice(&sum.to_le_bytes());
-        out
+        let sum = checksum(&out[start..]);
+        out[start + 2..start + 4].copy_from_slice(&sum.to_le_bytes());
+    }
+
+    /// Reads a packet without prefix: a datagram, or what follows the prefix on TCP.
+    ///
+    /// # Errors
+    /// When it is too short or damaged.
+    pub fn decode(mut bytes: Bytes) -> Result<Self, PacketError> {
+        if bytes.len() < HEADER {
+            return Err(PacketError::Length(bytes.len() as u32));
+        }
+        // Over the whole with its checksum in place, one's complement arithmetic gives zero.
+        if checksum(&bytes) != 0 {
+            return Err(PacketError::Checksum);
+        }
+        let (command, _sum, session, reply) =
+            (bytes.get_u16_le(), bytes.get_u16_le(), bytes.get_u16_le(), bytes.get_u16_le());
+        Ok(Self { command, session, reply, payload: bytes })
     }
 }
 
@@ -125,14 +164,7 @@ impl PacketDecoder {
             return Ok(None);
         }
         self.buffer.advance(8);
-        let mut packet = self.buffer.split_to(size).freeze();
-        // Over the whole with its checksum in place, one's complement arithmetic gives zero.
-        if checksum(&packet) != 0 {
-            return Err(PacketError::Checksum);
-        }
-        let (command, _sum, session, reply) =
-            (packet.get_u16_le(), packet.get_u16_le(), packet.get_u16_le(), packet.get_u16_le());
-        Ok(Some(Packet { command, session, reply, payload: packet }))
+        Packet::decode(self.buffer.split_to(size).freeze()).map(Some)
     }
 }
 
@@ -247,6 +279,8 @@ mod tests {
             ("5050827d 08000000 ea03473bc5c00900", code::ENABLE, S, 9, ""),
             ("5050827d 08000000 c900673ec5c00a00", code::GET_TIME, S, 10, ""),
             ("5050827d 0c000000 d007b937c5c00a00 55d1512e", code::ACK_OK, S, 10, "55d1512e"),
+            ("5050827d 0c000000 ca00be3ec5c00b00 55d1512e", code::SET_TIME, S, 11, "55d1512e"),
+            ("5050827d 08000000 f503393bc5c00c00", code::REFRESH_DATA, S, 12, ""),
             ("5050827d 0c000000 f401383dc5c00d00 01000000", code::REG_EVENT, S, 13, "01000000"),
             (&format!("5050827d 28000000 f40181ba01000000 {event}"), code::REG_EVENT, EVENT_ATTLOG, 0, event),
             ("5050827d 08000000 d0076a37c5c00000", code::ACK_OK, S, 0, ""),
@@ -256,7 +290,10 @@ mod tests {
             assert_eq!(HEXLOWER.encode(&packet.encode()), wire.replace(' ', ""));
             let mut decoder = PacketDecoder::default();
             decoder.push(&hex(wire));
-            assert_eq!(decoder.next_packet(), Ok(Some(packet)));
+            assert_eq!(decoder.next_packet(), Ok(Some(packet.clone())));
+            let datagram = hex(wire).split_off(8);
+            assert_eq!(packet.encode_datagram(), datagram);
+            assert_eq!(Packet::decode(datagram.into()), Ok(packet));
         }
     }
 
@@ -334,6 +371,9 @@ mod tests {
             let mut decoder = PacketDecoder::default();
             decoder.push(&bytes);
             while let Ok(Some(_)) = decoder.next_packet() {}
+            if let Ok(packet) = Packet::decode(bytes.clone().into()) {
+                prop_assert_eq!(packet.encode_datagram(), bytes);
+            }
             if let Some(time) = unpack_time(packed) {
                 prop_assert_eq!(pack_time(time), packed);
             }

@@ -33,8 +33,8 @@ pub enum RecordSize {
 /// Why a log cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
-    /// Neither 8, 16 nor 40 bytes a record: nothing is guessed.
-    #[error("{bytes} bytes for {records} attendance records is not a known record size; begins {start}")]
+    /// Neither 8, 16 nor 40 bytes a record (28 nor 72 of a user): nothing is guessed.
+    #[error("{bytes} bytes for {records} records is not a known record size; begins {start}")]
     Size {
         /// Bytes of all records.
         bytes: usize,
@@ -44,7 +44,7 @@ pub enum RecordError {
         start: String,
     },
     /// The reply is shorter than it says.
-    #[error("the attendance log is cut short: {got} of {wanted} bytes")]
+    #[error("the table is cut short: {got} of {wanted} bytes")]
     Short {
         /// Bytes that came.
         got: usize,
@@ -60,6 +60,8 @@ pub struct Capacity {
     pub users: u32,
     /// Attendance records held.
     pub records: u32,
+    /// Users it can hold.
+    pub user_capacity: u32,
     /// Attendance records it can hold.
     pub record_capacity: u32,
 }
@@ -68,24 +70,29 @@ impl Capacity {
     /// Reads the reply to command 50; `None` if it is too short.
     pub fn read(payload: &[u8]) -> Option<Self> {
         let at = |offset: usize| Some(u32::from_le_bytes(payload.get(offset..offset + 4)?.try_into().ok()?));
-        Some(Self { users: at(16)?, records: at(32)?, record_capacity: at(64)? })
+        Some(Self { users: at(16)?, records: at(32)?, user_capacity: at(60)?, record_capacity: at(64)? })
     }
 }
 
 /// A log that was read.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Log {
     /// Its entries with their bytes, in the terminal's order.
     pub punches: Vec<(Punch, bytes::Bytes)>,
     /// Entries whose time is no date: they cannot be told as punches.
     pub undated: usize,
+    /// The records were of 8 bytes, which name people by the terminal's internal index and not by their number.
+    pub by_index: bool,
+    /// Which share of the terminal's memory is in use, if it says.
+    pub fullness: Option<f64>,
 }
 
-/// Reads a joined bulk reply: `u32le total`, then `records` records.
-///
-/// # Errors
-/// When sizes do not fit.
-pub fn read_log(joined: &bytes::Bytes, records: u32) -> Result<Log, RecordError> {
+/// The size of one record and the records, of a joined bulk reply: `u32le total`, then `count` records of one of `sizes`.
+pub(super) fn rows(
+    joined: &bytes::Bytes,
+    count: u32,
+    sizes: &[usize],
+) -> Result<(usize, bytes::Bytes), RecordError> {
     let Some(head) = joined.get(..4) else {
         return Err(RecordError::Short { got: joined.len(), wanted: 4 });
     };
@@ -96,20 +103,27 @@ pub fn read_log(joined: &bytes::Bytes, records: u32) -> Result<Log, RecordError>
     }
     let body = body.slice(..total);
     if total == 0 {
-        return Ok(Log::default());
+        return Ok((1, body));
     }
-    let refuse = || RecordError::Size {
-        bytes: total,
-        records,
-        start: data_encoding::HEXLOWER.encode(&body[..body.len().min(48)]),
-    };
-    let count = records as usize;
-    if count == 0 || !total.is_multiple_of(count) || !matches!(total / count, 8 | 16 | 40) {
-        return Err(refuse());
+    let size = total / (count as usize).max(1);
+    if count == 0 || size * count as usize != total || !sizes.contains(&size) {
+        return Err(RecordError::Size {
+            bytes: total,
+            records: count,
+            start: data_encoding::HEXLOWER.encode(&body[..body.len().min(48)]),
+        });
     }
-    let size = total / count;
-    let mut log = Log::default();
-    for at in (0..total).step_by(size) {
+    Ok((size, body))
+}
+
+/// Reads a joined bulk reply: `u32le total`, then `records` records.
+///
+/// # Errors
+/// When sizes do not fit.
+pub fn read_log(joined: &bytes::Bytes, records: u32) -> Result<Log, RecordError> {
+    let (size, body) = rows(joined, records, &[8, 16, 40])?;
+    let mut log = Log { by_index: size == 8, ..Log::default() };
+    for at in (0..body.len()).step_by(size) {
         let record = body.slice(at..at + size);
         match read_record(&record) {
             Some(punch) => log.punches.push((punch, record)),
@@ -123,7 +137,7 @@ fn le32(b: &[u8]) -> u32 {
     b.iter().take(4).rev().fold(0, |n, byte| n << 8 | u32::from(*byte))
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(super) fn text(bytes: &[u8]) -> String {
     let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
     String::from_utf8_lossy(&bytes[..end]).trim().to_owned()
 }
@@ -139,15 +153,15 @@ pub fn read_record(record: &[u8]) -> Option<Punch> {
     Some(Punch { employee, at: unpack_time(time)?, verify, state })
 }
 
-/// Writes one record as a terminal keeps it; `uid` is the terminal's internal index. Numbers that are not numeric are
-/// written as `uid` in the short forms.
+/// Writes one record as a terminal keeps it; `uid` is the terminal's internal index, which is all that the 8-byte form has.
+/// A number that is not numeric is written as `uid` in the 16-byte form.
 pub fn write_record(punch: &Punch, uid: u16, size: RecordSize) -> Vec<u8> {
     let time = pack_time(punch.at).to_le_bytes();
     let number = punch.employee.parse::<u32>().unwrap_or(u32::from(uid));
     let mut out = Vec::with_capacity(40);
     match size {
         RecordSize::Eight => {
-            out.extend((number as u16).to_le_bytes());
+            out.extend(uid.to_le_bytes());
             out.push(punch.verify);
             out.extend(time);
             out.push(punch.state);
@@ -169,7 +183,7 @@ pub fn write_record(punch: &Punch, uid: u16, size: RecordSize) -> Vec<u8> {
     out
 }
 
-fn padded_number(employee: &str) -> [u8; 24] {
+pub(super) fn padded_number(employee: &str) -> [u8; 24] {
     let mut out = [0; 24];
     for (to, from) in out.iter_mut().zip(employee.bytes().take(23)) {
         *to = from;
@@ -177,12 +191,19 @@ fn padded_number(employee: &str) -> [u8; 24] {
     out
 }
 
-/// Reads the payload of a live attendance event: sizes 10, 12, 14 (short number) and 32 and more (number as text).
-/// `None` for any other.
-pub fn read_event(payload: &[u8]) -> Option<Punch> {
+/// Reads the payload of a live attendance event: 10 or 14 bytes (number u16), 12 (u32), 32, 36, 37 and 52 (number as text), or
+/// several of 52. Empty for any other.
+pub fn read_events(payload: &[u8]) -> Vec<Punch> {
+    if payload.len() > 52 && payload.len().is_multiple_of(52) {
+        return payload.chunks_exact(52).filter_map(read_event).collect();
+    }
+    read_event(payload).into_iter().collect()
+}
+
+fn read_event(payload: &[u8]) -> Option<Punch> {
     let (employee, tail) = match payload.len() {
-        10 => (le32(&payload[..2]).to_string(), &payload[2..]),
-        12 | 14 => (le32(&payload[..4]).to_string(), &payload[4..]),
+        10 | 14 => (le32(&payload[..2]).to_string(), &payload[2..]),
+        12 => (le32(&payload[..4]).to_string(), &payload[4..]),
         32.. => (text(&payload[..24]), &payload[24..]),
         _ => return None,
     };
@@ -245,8 +266,43 @@ mod tests {
         }
         let event = hex("3535350000000000000000000000000000000000000000000100180305090102");
         let expected = Punch { at: date(2024, 3, 5).at(9, 1, 2, 0), ..punch("555", 1, 0) };
-        assert_eq!(read_event(&event), Some(expected.clone()));
+        assert_eq!(read_events(&event), vec![expected.clone()]);
         assert_eq!(write_event(&expected), event);
+    }
+
+    /// Every size of docs/reference/devices.md A1.8.
+    #[test]
+    fn event_sizes() {
+        let expected = punch("555", 1, 0);
+        let tail = hex("0100180305083b01");
+        let short = |number: &[u8], extra: usize| [number, &tail, &vec![0xEE; extra]].concat();
+        let long = |extra: usize| [write_event(&expected), vec![0xEE; extra]].concat();
+        for payload in [
+            short(&[0x2B, 2], 0),
+            short(&[0x2B, 2, 0, 0], 0),
+            short(&[0x2B, 2], 4),
+            long(0),
+            long(4),
+            long(5),
+            long(20),
+        ] {
+            assert_eq!(read_events(&payload), vec![expected.clone()], "{} bytes", payload.len());
+        }
+        assert_eq!(read_events(&[long(20), long(20)].concat()).len(), 2);
+        assert_eq!(read_events(&long(0)[..31]), []);
+    }
+
+    /// The capacity fields of docs/reference/devices.md A1.5.
+    #[test]
+    fn capacity() {
+        let mut payload = vec![0u8; 92];
+        for (at, value) in [(16, 120u32), (32, 4500), (60, 3000), (64, 100_000)] {
+            payload[at..at + 4].copy_from_slice(&value.to_le_bytes());
+        }
+        let expected = Capacity { users: 120, records: 4500, user_capacity: 3000, record_capacity: 100_000 };
+        assert_eq!(Capacity::read(&payload), Some(expected));
+        assert_eq!(Capacity::read(&payload[..80]), Some(expected));
+        assert_eq!(Capacity::read(&payload[..60]), None);
     }
 
     #[test]
@@ -264,7 +320,7 @@ mod tests {
         #[test]
         fn any_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..200), records in 0u32..30) {
             let _ = read_record(&bytes);
-            let _ = read_event(&bytes);
+            let _ = read_events(&bytes);
             let _ = Capacity::read(&bytes);
             let _ = read_log(&bytes.into(), records);
         }
@@ -276,7 +332,7 @@ mod tests {
             for size in [RecordSize::Eight, RecordSize::Sixteen, RecordSize::Forty] {
                 prop_assert_eq!(read_record(&write_record(&punch, number, size)), Some(punch.clone()));
             }
-            prop_assert_eq!(read_event(&write_event(&punch)), Some(punch));
+            prop_assert_eq!(read_events(&write_event(&punch)), [punch]);
         }
     }
 }

@@ -1,30 +1,34 @@
 //! One conversation with a terminal: connect, prove the comm key, read, listen, leave.
 //!
-//! Owns request numbering, timeouts, and telling events from replies while a request is outstanding. It never sends a
-//! command that clears, restarts or writes records, and it always enables a terminal that it disabled.
+//! Owns request numbering, timeouts, repeating what a datagram may have lost, and telling events from replies while a request
+//! is outstanding. It says only what a [`Command`] can say, and it always enables a terminal that it disabled: after success,
+//! after an error, and when it is dropped.
 
 use std::{collections::VecDeque, io, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use jiff::civil::DateTime;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 use super::{
-    packet::{EVENT_ATTLOG, Packet, PacketDecoder, PacketError, code, comm_key, unpack_time},
-    records::{Capacity, Log, Punch, RecordError, read_event, read_log},
+    command::{Command, Setting, Table},
+    link::{Link, Transport},
+    packet::{EVENT_ATTLOG, Packet, PacketError, code, comm_key, unpack_time},
+    records::{Capacity, Log, Punch, RecordError, read_events, read_log},
+    users::{NameEncoding, User, read_users},
 };
 use crate::clock::{Mono, MonotonicClock};
 
-/// Attendance selector of command 1503.
-const SELECT_ATTLOG: [u8; 11] = [1, 0x0D, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-/// Largest chunk on TCP.
-const CHUNK: u32 = 0xFFC0;
+/// Largest chunk on TCP and on UDP (docs/reference/devices.md A1.6).
+const CHUNK_TCP: u32 = 0xFFC0;
+const CHUNK_UDP: u32 = 16 * 1024;
 /// Larger than any terminal's log (a million records of 40 bytes).
-const MAX_LOG: u32 = 48 << 20;
+const MAX_TABLE: u32 = 48 << 20;
 /// Live events kept while nobody asks; they are hints, the log has them all.
 const EVENT_LIMIT: usize = 1024;
 /// Customary tick byte of the comm key.
 const TICK: u8 = 50;
+/// Times a request is sent on UDP, where either way may lose it. Every command there is can be done twice.
+const UDP_TRIES: u32 = 3;
 
 /// Why a conversation failed.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +48,9 @@ pub enum SessionError {
     /// The comm key is wrong.
     #[error("the terminal refuses the comm key; compare it with the terminal's menu")]
     Unauthorized,
+    /// It asks for a comm key and none was given.
+    #[error("the terminal asks for its comm key; it is in the terminal's menu")]
+    KeyNeeded,
     /// It said no.
     #[error("the terminal answered {reply} to command {command}")]
     Refused {
@@ -88,83 +95,101 @@ impl Default for SessionTimeouts {
 }
 
 /// An open conversation.
-pub struct Session<S> {
-    stream: S,
-    decoder: PacketDecoder,
-    buffer: Vec<u8>,
+pub struct Session {
+    link: Link,
     id: u16,
     reply: u16,
+    /// The terminal may be disabled by us.
+    disabled: bool,
+    /// EXIT was said, or the terminal is gone.
+    over: bool,
     events: VecDeque<LiveEvent>,
     timeouts: SessionTimeouts,
     clock: Arc<dyn MonotonicClock>,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
-    /// Opens the conversation on a fresh connection.
+impl Session {
+    /// Opens the conversation on a fresh link. Without a comm key a terminal that asks for one is left at once.
     ///
     /// # Errors
-    /// [`SessionError::Unauthorized`] when the comm key is wrong, or whatever else goes wrong.
+    /// [`SessionError::Unauthorized`] when the comm key is wrong, [`SessionError::KeyNeeded`] when there is none, or whatever
+    /// else goes wrong.
     pub async fn connect(
-        stream: S,
-        password: u32,
+        link: Link,
+        key: Option<u32>,
         timeouts: SessionTimeouts,
         clock: Arc<dyn MonotonicClock>,
     ) -> Result<Self, SessionError> {
         let mut session = Self {
-            stream,
-            decoder: PacketDecoder::default(),
-            buffer: vec![0; 16 * 1024],
+            link,
             id: 0,
             reply: u16::MAX,
+            disabled: false,
+            over: false,
             events: VecDeque::new(),
             timeouts,
             clock,
         };
-        let answer = session.request(code::CONNECT, Bytes::new()).await?;
+        let answer = session.request(Command::Connect).await?;
         session.id = answer.session;
-        if answer.command == code::ACK_UNAUTH {
-            let key = comm_key(password, session.id, TICK);
-            match session.request(code::AUTH, key.to_vec()).await?.command {
-                code::ACK_OK => {}
-                code::ACK_UNAUTH => return Err(SessionError::Unauthorized),
-                reply => return Err(SessionError::Refused { command: code::AUTH, reply }),
+        match answer.command {
+            code::ACK_OK => {}
+            code::ACK_UNAUTH => {
+                let key = comm_key(key.ok_or(SessionError::KeyNeeded)?, session.id, TICK);
+                match session.request(Command::Authenticate(key)).await?.command {
+                    code::ACK_OK => {}
+                    code::ACK_UNAUTH => return Err(SessionError::Unauthorized),
+                    reply => return Err(SessionError::Refused { command: code::AUTH, reply }),
+                }
             }
-        } else if answer.command != code::ACK_OK {
-            return Err(SessionError::Refused { command: code::CONNECT, reply: answer.command });
+            reply => return Err(SessionError::Refused { command: code::CONNECT, reply }),
         }
         // Some colour-screen firmware expects it; the others answer with an error, which means nothing.
-        session.request(code::OPTIONS_WRQ, &b"SDKBuild=1\0"[..]).await?;
+        session.request(Command::TellSdkBuild).await?;
         Ok(session)
     }
 
-    async fn request(&mut self, command: u16, payload: impl Into<Bytes>) -> Result<Packet, SessionError> {
-        self.send(command, payload.into()).await?;
-        self.answer(self.timeouts.request).await
+    async fn request(&mut self, command: Command) -> Result<Packet, SessionError> {
+        self.request_within(command, self.timeouts.request).await
     }
 
-    async fn send(&mut self, command: u16, payload: Bytes) -> Result<(), SessionError> {
+    async fn request_within(&mut self, command: Command, wait: Duration) -> Result<Packet, SessionError> {
+        let packet = self.next_request(command);
+        let tries = match self.link.transport() {
+            Transport::Tcp => 1,
+            Transport::Udp => UDP_TRIES,
+        };
+        for _ in 1..tries {
+            self.write(&packet).await?;
+            match self.answer(wait / tries).await {
+                Err(SessionError::Timeout(_)) => {
+                    tracing::debug!(command = packet.command, "no answer; the request is sent again");
+                }
+                other => return other,
+            }
+        }
+        self.write(&packet).await?;
+        self.answer(wait / tries).await
+    }
+
+    fn next_request(&mut self, command: Command) -> Packet {
         self.reply = self.reply.wrapping_add(1);
-        let packet = Packet::new(command, self.id, self.reply, payload);
-        self.write(&packet.encode()).await
+        Packet::new(command.code(), self.id, self.reply, command.payload())
     }
 
-    async fn write(&mut self, bytes: &[u8]) -> Result<(), SessionError> {
+    async fn write(&mut self, packet: &Packet) -> Result<(), SessionError> {
         let wait = self.timeouts.request;
-        tokio::time::timeout(wait, async {
-            self.stream.write_all(bytes).await?;
-            self.stream.flush().await
-        })
-        .await
-        .map_err(|_elapsed| SessionError::Timeout(wait))??;
-        Ok(())
+        tokio::time::timeout(wait, self.link.send(packet))
+            .await
+            .map_err(|_elapsed| SessionError::Timeout(wait))?
+            .map_err(SessionError::Io)
     }
 
     /// The next packet that answers the present request; others are left out.
     async fn answer(&mut self, wait: Duration) -> Result<Packet, SessionError> {
         tokio::time::timeout(wait, async {
             loop {
-                let packet = self.receive().await?;
-                match packet {
+                match self.receive().await? {
                     Some(packet) if packet.reply == self.reply => return Ok(packet),
                     Some(packet) => tracing::debug!(
                         command = packet.command,
@@ -181,13 +206,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
 
     /// The next packet, or `None` if it was an event (which is acknowledged and kept).
     async fn receive(&mut self) -> Result<Option<Packet>, SessionError> {
-        let packet = loop {
-            if let Some(packet) = self.decoder.next_packet()? {
-                break packet;
-            }
-            match self.stream.read(&mut self.buffer).await? {
-                0 => return Err(SessionError::Closed),
-                n => self.decoder.push(&self.buffer[..n]),
+        let packet = match self.link.receive().await {
+            Ok(packet) => packet,
+            Err(error) => {
+                self.over |= matches!(error, SessionError::Closed);
+                return Err(error);
             }
         };
         if packet.command != code::REG_EVENT {
@@ -195,29 +218,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         }
         let arrived = self.clock.now();
         if packet.session & EVENT_ATTLOG != 0 {
-            match read_event(&packet.payload) {
-                Some(punch) => {
-                    if self.events.len() >= EVENT_LIMIT {
-                        self.events.pop_front();
-                    }
-                    self.events.push_back(LiveEvent { punch, arrived, raw: packet.payload });
-                }
-                None => tracing::warn!(
+            let punches = read_events(&packet.payload);
+            if punches.is_empty() {
+                tracing::warn!(
                     payload = %data_encoding::HEXLOWER.encode(&packet.payload[..packet.payload.len().min(64)]),
                     "a live event of unknown form; the punch will come with the log"
-                ),
+                );
+            }
+            for punch in punches {
+                if self.events.len() >= EVENT_LIMIT {
+                    self.events.pop_front();
+                }
+                self.events.push_back(LiveEvent { punch, arrived, raw: packet.payload.clone() });
             }
         }
-        self.write(&Packet::new(code::ACK_OK, self.id, 0, Bytes::new()).encode()).await?;
+        self.write(&Packet::new(code::ACK_OK, self.id, 0, Bytes::new())).await?;
         Ok(None)
     }
 
-    async fn done(&mut self, command: u16, payload: impl Into<Bytes>) -> Result<Packet, SessionError> {
-        let answer = self.request(command, payload).await?;
+    async fn done(&mut self, command: Command) -> Result<Packet, SessionError> {
+        let answer = self.request(command).await?;
         if answer.command == code::ACK_OK {
             Ok(answer)
         } else {
-            Err(SessionError::Refused { command, reply: answer.command })
+            Err(SessionError::Refused { command: command.code(), reply: answer.command })
         }
     }
 
@@ -226,7 +250,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     /// # Errors
     /// When the conversation fails.
     pub async fn time(&mut self) -> Result<Option<DateTime>, SessionError> {
-        let answer = self.done(code::GET_TIME, Bytes::new()).await?;
+        let answer = self.done(Command::Time).await?;
         let packed: [u8; 4] = answer
             .payload
             .get(..4)
@@ -235,13 +259,57 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         Ok(unpack_time(u32::from_le_bytes(packed)))
     }
 
-    /// Asks for live attendance events.
+    /// Sets the terminal's clock and makes that count (docs/reference/devices.md A1.2: SET_TIME, then REFRESHDATA).
+    ///
+    /// # Errors
+    /// When the conversation fails.
+    pub async fn set_time(&mut self, time: DateTime) -> Result<(), SessionError> {
+        self.done(Command::SetTime(time)).await?;
+        self.done(Command::Refresh).await.map(drop)
+    }
+
+    /// Plays a voice prompt, by which somebody in front of the terminal knows it.
+    ///
+    /// # Errors
+    /// When the conversation fails.
+    pub async fn test_voice(&mut self, index: u32) -> Result<(), SessionError> {
+        self.done(Command::TestVoice(index)).await.map(drop)
+    }
+
+    /// The firmware's version; `None` if it does not say.
+    ///
+    /// # Errors
+    /// When the conversation fails.
+    pub async fn version(&mut self) -> Result<Option<String>, SessionError> {
+        let answer = self.request(Command::Version).await?;
+        Ok((answer.command == code::ACK_OK).then(|| printable(&answer.payload)).filter(|v| !v.is_empty()))
+    }
+
+    /// An option; `None` if the terminal does not have it.
+    ///
+    /// # Errors
+    /// When the conversation fails.
+    pub async fn setting(&mut self, setting: Setting) -> Result<Option<String>, SessionError> {
+        let answer = self.request(Command::Read(setting)).await?;
+        if answer.command != code::ACK_OK {
+            return Ok(None);
+        }
+        let said = printable(&answer.payload);
+        let value = said.split_once('=').filter(|(name, _)| *name == setting.name()).map(|(_, value)| value);
+        Ok(value.filter(|v| !v.is_empty()).map(str::to_owned))
+    }
+
+    /// Asks for live attendance events. With `first_verify`, as models need that send none otherwise, a capture is ended
+    /// and verifying begun before (docs/reference/devices.md A1.8).
     ///
     /// # Errors
     /// When the conversation fails; [`SessionError::Refused`] by terminals without events.
-    pub async fn register_events(&mut self) -> Result<(), SessionError> {
-        let mask = u32::from(EVENT_ATTLOG).to_le_bytes();
-        self.done(code::REG_EVENT, mask.to_vec()).await.map(|_ok| ())
+    pub async fn listen(&mut self, first_verify: bool) -> Result<(), SessionError> {
+        if first_verify {
+            self.request(Command::CancelCapture).await?;
+            self.request(Command::StartVerify).await?;
+        }
+        self.done(Command::Listen).await.map(drop)
     }
 
     /// How full the terminal is.
@@ -249,49 +317,90 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     /// # Errors
     /// When the conversation fails.
     pub async fn capacity(&mut self) -> Result<Capacity, SessionError> {
-        let answer = self.done(code::GET_FREE_SIZES, Bytes::new()).await?;
+        let answer = self.done(Command::FreeSizes).await?;
         Capacity::read(&answer.payload).ok_or(SessionError::Nonsense(code::GET_FREE_SIZES))
     }
 
-    /// Lets people punch again: for a caller that gave up [`read_log`](Self::read_log) half-way.
+    /// Lets people punch: also after an earlier conversation that broke off while it had the terminal disabled.
     ///
     /// # Errors
     /// When the conversation fails.
     pub async fn enable(&mut self) -> Result<(), SessionError> {
-        self.done(code::ENABLE, Bytes::new()).await.map(|_ok| ())
+        self.done(Command::Enable).await?;
+        self.disabled = false;
+        Ok(())
     }
 
-    /// Reads the whole attendance log. The terminal is disabled meanwhile and enabled again whatever happens; a caller
-    /// that drops this future must call [`enable`](Self::enable).
+    /// Reads the whole attendance log. The terminal is disabled meanwhile and enabled again whatever happens.
     ///
     /// # Errors
     /// When the conversation fails or the log cannot be understood.
     pub async fn read_log(&mut self) -> Result<Log, SessionError> {
+        let mut log = self
+            .quietly(Table::Attendance, |table, capacity| {
+                let log = read_log(table, capacity.records)?;
+                let fullness = (capacity.record_capacity > 0)
+                    .then(|| f64::from(capacity.records) / f64::from(capacity.record_capacity));
+                Ok(Log { fullness, ..log })
+            })
+            .await?;
+        if log.by_index && !log.punches.is_empty() {
+            // The number is what people know; the index stays for somebody who is no longer enrolled.
+            let users = self.read_users(NameEncoding::default()).await?;
+            for (punch, _) in &mut log.punches {
+                if let Some(user) = users.iter().find(|u| u.index.to_string() == punch.employee) {
+                    punch.employee.clone_from(&user.number);
+                }
+            }
+        }
+        Ok(log)
+    }
+
+    /// Reads who is enrolled. The terminal is disabled meanwhile and enabled again whatever happens.
+    ///
+    /// # Errors
+    /// When the conversation fails or the list cannot be understood.
+    pub async fn read_users(&mut self, encoding: NameEncoding) -> Result<Vec<User>, SessionError> {
+        self.quietly(Table::Users, |table, capacity| read_users(table, capacity.users, encoding)).await
+    }
+
+    async fn quietly<T: Default>(
+        &mut self,
+        table: Table,
+        read: impl Fn(&Bytes, Capacity) -> Result<T, RecordError>,
+    ) -> Result<T, SessionError> {
         let mut again = true;
         loop {
-            self.done(code::DISABLE, Bytes::new()).await?;
-            let read = self.read_log_disabled().await;
+            // From here on, even if the answer is lost.
+            self.disabled = true;
+            self.done(Command::Disable).await?;
+            let bytes = self.counted(table).await;
             let enabled = self.enable().await;
-            match read {
+            let (capacity, bytes) = bytes?;
+            enabled?;
+            let Some(bytes) = bytes else { return Ok(T::default()) };
+            match read(&bytes, capacity) {
                 // A punch between counting and reading makes the sizes disagree; it is quiet the second time.
-                Err(SessionError::Records(RecordError::Size { .. })) if again && enabled.is_ok() => {
-                    again = false;
-                }
-                Err(error) => return Err(error),
-                Ok(log) => return enabled.map(|()| log),
+                Err(RecordError::Size { .. }) if again => again = false,
+                other => return other.map_err(SessionError::Records),
             }
         }
     }
 
-    async fn read_log_disabled(&mut self) -> Result<Log, SessionError> {
-        let records = self.capacity().await?.records;
-        if records == 0 {
-            return Ok(Log::default());
-        }
-        self.send(code::PREPARE_BUFFER, Bytes::from_static(&SELECT_ATTLOG)).await?;
-        let answer = self.answer(self.timeouts.bulk).await?;
-        let joined = match answer.command {
-            code::DATA => answer.payload,
+    async fn counted(&mut self, table: Table) -> Result<(Capacity, Option<Bytes>), SessionError> {
+        let capacity = self.capacity().await?;
+        let rows = match table {
+            Table::Attendance => capacity.records,
+            Table::Users => capacity.users,
+        };
+        let bytes = if rows == 0 { None } else { Some(self.table(table).await?) };
+        Ok((capacity, bytes))
+    }
+
+    async fn table(&mut self, table: Table) -> Result<Bytes, SessionError> {
+        let answer = self.request_within(Command::Prepare(table), self.timeouts.bulk).await?;
+        match answer.command {
+            code::DATA => Ok(answer.payload),
             code::ACK_OK => {
                 let size: [u8; 4] = answer
                     .payload
@@ -299,44 +408,66 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                     .and_then(|b| b.try_into().ok())
                     .ok_or(SessionError::Nonsense(code::PREPARE_BUFFER))?;
                 let size = u32::from_le_bytes(size);
-                if size > MAX_LOG {
+                if size > MAX_TABLE {
                     return Err(SessionError::Nonsense(code::PREPARE_BUFFER));
                 }
-                let joined = self.chunks(size).await?;
-                self.done(code::FREE_DATA, Bytes::new()).await?;
-                joined
+                let mut joined = BytesMut::new();
+                while (joined.len() as u32) < size {
+                    let piece = self.chunk_surely(joined.len() as u32, size).await?;
+                    joined.extend_from_slice(&piece);
+                }
+                self.done(Command::Free).await?;
+                Ok(joined.freeze())
             }
-            reply => return Err(SessionError::Refused { command: code::PREPARE_BUFFER, reply }),
-        };
-        Ok(read_log(&joined, records)?)
+            reply => Err(SessionError::Refused { command: code::PREPARE_BUFFER, reply }),
+        }
     }
 
-    async fn chunks(&mut self, size: u32) -> Result<Bytes, SessionError> {
-        let mut joined = BytesMut::with_capacity(size as usize);
-        while (joined.len() as u32) < size {
-            let offset = joined.len() as u32;
-            let wanted = CHUNK.min(size - offset);
-            let mut selector = offset.to_le_bytes().to_vec();
-            selector.extend(wanted.to_le_bytes());
-            self.send(code::READ_BUFFER, selector.into()).await?;
-            let until = joined.len() + wanted as usize;
-            loop {
-                let answer = self.answer(self.timeouts.bulk).await?;
-                match answer.command {
-                    code::PREPARE_DATA => {}
-                    code::DATA => joined.extend_from_slice(&answer.payload),
-                    code::ACK_OK => break,
-                    reply => return Err(SessionError::Refused { command: code::READ_BUFFER, reply }),
+    /// A chunk that begins at `offset` of `total`; on UDP asked for again if a datagram was lost or doubled.
+    async fn chunk_surely(&mut self, offset: u32, total: u32) -> Result<BytesMut, SessionError> {
+        let (tries, most) = match self.link.transport() {
+            Transport::Tcp => (1, CHUNK_TCP),
+            Transport::Udp => (UDP_TRIES, CHUNK_UDP),
+        };
+        let size = most.min(total - offset);
+        for _ in 1..tries {
+            match self.chunk(offset, size).await {
+                Err(SessionError::Timeout(_) | SessionError::Nonsense(_)) => {
+                    tracing::debug!(offset, size, "a chunk came incomplete and is asked for again");
                 }
-                if joined.len() > until {
-                    return Err(SessionError::Nonsense(code::READ_BUFFER));
-                }
+                other => return other,
             }
-            if joined.len() < until {
+        }
+        self.chunk(offset, size).await
+    }
+
+    async fn chunk(&mut self, offset: u32, size: u32) -> Result<BytesMut, SessionError> {
+        let wait = match self.link.transport() {
+            Transport::Tcp => self.timeouts.bulk,
+            Transport::Udp => self.timeouts.request,
+        };
+        let request = self.next_request(Command::Chunk { offset, size });
+        self.write(&request).await?;
+        let size = size as usize;
+        let mut piece = BytesMut::new();
+        let mut announced = false;
+        loop {
+            let answer = self.answer(wait).await?;
+            match answer.command {
+                code::PREPARE_DATA => announced = true,
+                code::DATA => piece.extend_from_slice(&answer.payload),
+                code::ACK_OK if piece.len() == size => return Ok(piece),
+                code::ACK_OK => return Err(SessionError::Nonsense(code::READ_BUFFER)),
+                reply => return Err(SessionError::Refused { command: code::READ_BUFFER, reply }),
+            }
+            // Some firmware sends a chunk bare, with nothing before or after it.
+            if !announced && piece.len() == size {
+                return Ok(piece);
+            }
+            if piece.len() > size {
                 return Err(SessionError::Nonsense(code::READ_BUFFER));
             }
         }
-        Ok(joined.freeze())
     }
 
     /// Waits for the next live event. May be dropped at any await without losing one.
@@ -352,9 +483,36 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         }
     }
 
-    /// Takes leave; the terminal is free for the next client at once. Failure does not matter any more.
+    /// Takes leave; the terminal is enabled, and free for the next client at once. Failure does not matter any more.
     pub async fn exit(mut self) {
-        let _ = self.request(code::EXIT, Bytes::new()).await;
-        let _ = self.stream.shutdown().await;
+        if self.disabled {
+            let _ = self.enable().await;
+        }
+        if self.request(Command::Exit).await.is_ok() {
+            self.over = true;
+        }
+        self.link.close().await;
     }
+}
+
+impl Drop for Session {
+    /// A terminal left disabled shows "working" and nobody can punch; one left with a session open answers no other client for
+    /// a while.
+    fn drop(&mut self) {
+        if self.over {
+            return;
+        }
+        if self.disabled {
+            let enable = self.next_request(Command::Enable);
+            self.link.send_now(&enable);
+        }
+        let exit = self.next_request(Command::Exit);
+        self.link.send_now(&exit);
+    }
+}
+
+/// Text up to the first NUL, at most 64 printable ASCII characters.
+fn printable(payload: &[u8]) -> String {
+    let text = payload.iter().take_while(|b| **b != 0).take(64).map(|b| char::from(*b));
+    text.filter(|c| c.is_ascii_graphic() || *c == ' ').collect::<String>().trim().to_owned()
 }

@@ -71,6 +71,7 @@ async fn camera(script: Script) -> Camera {
         user: "viewer".into(),
         password: "s3cret&".into(),
         transport: Transport::Tcp,
+        sound: false,
     };
     Camera { source, requests, task }
 }
@@ -196,7 +197,7 @@ fn units(items: &[CameraItem]) -> Vec<&AccessUnit> {
         .iter()
         .filter_map(|i| match i {
             CameraItem::Unit(unit) => Some(unit),
-            CameraItem::Parameters(_) => None,
+            CameraItem::Parameters(_) | CameraItem::Sound(_) => None,
         })
         .collect()
 }
@@ -206,7 +207,7 @@ fn parameters(items: &[CameraItem]) -> Vec<&VideoParameters> {
         .iter()
         .filter_map(|i| match i {
             CameraItem::Parameters(p) => Some(p.as_ref()),
-            CameraItem::Unit(_) => None,
+            CameraItem::Unit(_) | CameraItem::Sound(_) => None,
         })
         .collect()
 }
@@ -316,6 +317,7 @@ fn the_password_is_never_shown() {
         user: String::new(),
         password: String::new(),
         transport: Transport::Tcp,
+        sound: false,
     };
     assert!(!format!("{source:?} {}", source.bare_url()).contains("p%40ss"));
     let credentials = source.credentials().unwrap();

@@ -4,7 +4,8 @@ use super::*;
 use crate::{
     clock::SystemMonotonic,
     counter::config::{EvaluatorConfig, KeypadConfig},
-    port::{HandedPort, SerialConfig, SerialPort},
+    port::{HandedPort, SerialConfig, SerialPort, Stream},
+    reading::{Fact, Health, Key, Reading},
     simulator::{
         counter::{BusSetup, CounterBus, Fault},
         pty::Pty,
@@ -301,14 +302,4 @@ fn configuration_is_read_and_checked() {
     let mut wrong = read;
     wrong.evaluators[0].grades.insert(9, 6);
     assert_eq!(wrong.check(), Err(BusConfigError::Grade { raw: 9, grade: 6 }));
-}
-
-#[test]
-fn own_bytes_are_taken_out() {
-    let mut echo: VecDeque<u8> = [1, 2, 3].into();
-    assert_eq!(strip_echo(&mut echo, &[1, 2]), []);
-    assert_eq!(strip_echo(&mut echo, &[3, 4]), [4]);
-    echo.extend([1, 2]);
-    assert_eq!(strip_echo(&mut echo, &[9, 2]), [9, 2]);
-    assert!(echo.is_empty());
 }

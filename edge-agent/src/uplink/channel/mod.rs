@@ -5,6 +5,7 @@
 //! are remembered and answered by the [`Desk`].
 
 mod backoff;
+mod doors;
 mod leases;
 mod orders;
 mod streams;
@@ -14,19 +15,17 @@ mod tests;
 
 use std::{collections::HashMap, future::pending, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use control_protocol::{
     CameraId, HallId, LeaseId,
     channel::{COMMANDS_PATH, CameraReport, MAX_TEXT, StreamState, ToCentre, ToEdge},
+    footage::AT_ONCE,
+    websocket::{Message, Socket},
 };
-use futures_util::{SinkExt, StreamExt};
 use tokio::{
     sync::{mpsc, watch},
     task::JoinSet,
     time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout},
-};
-use tokio_tungstenite::{
-    WebSocketStream,
-    tungstenite::{Bytes, Message},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -38,10 +37,16 @@ use self::{
 };
 pub use self::{
     backoff::jitter,
+    doors::{Answering, Door},
     orders::{Desk, Doing},
     streams::Dial,
 };
-use crate::{cameras::Cameras, clock::Clock, uplink::connector::ConnectError};
+use crate::{
+    cameras::Cameras,
+    clock::Clock,
+    recorder::Recorder,
+    uplink::{connector::ConnectError, footage::deliver},
+};
 
 /// How often the edge says that it is alive, and asks the link the same.
 const ALIVE: Duration = Duration::from_secs(5);
@@ -51,6 +56,10 @@ const DEAD: Duration = Duration::from_secs(15);
 const WRITE: Duration = Duration::from_secs(10);
 /// The wait after a refusal that only a person can mend.
 const REFUSED: Duration = Duration::from_secs(60);
+/// The longest wait before the centre is dialled again. With the time that dialling may take it keeps the promise that a
+/// fresh event arrives within ten seconds of the link's return; a thousand halls make some hundred attempts a
+/// second of it.
+const LONGEST_WAIT: Duration = Duration::from_secs(3);
 /// A channel that held at least this long was a good one: the next is dialled at once.
 const GOOD: Duration = Duration::from_secs(5);
 /// Camera reports in one text, far below [`MAX_TEXT`].
@@ -83,6 +92,10 @@ pub struct Channel<D> {
     pub clock: Arc<dyn Clock>,
     /// The hall in the configuration.
     pub hall: HallId,
+    /// Who answers questions of pairing.
+    pub door: Arc<dyn Door>,
+    /// The recorder; none where nothing is recorded.
+    pub recorder: Option<Recorder>,
     /// Where the channel's state is shown.
     pub state: watch::Sender<ChannelState>,
 }
@@ -101,6 +114,7 @@ pub async fn run<D: Dial>(channel: Channel<D>, cancel: CancellationToken) {
         commands,
         channel.desk.clone(),
         channel.cameras.clone(),
+        channel.recorder.clone(),
         channel.clock.clone(),
     ));
     keep(&channel, &orders, &cancel).await;
@@ -110,7 +124,7 @@ pub async fn run<D: Dial>(channel: Channel<D>, cancel: CancellationToken) {
 }
 
 async fn keep<D: Dial>(channel: &Channel<D>, orders: &mpsc::Sender<Command>, cancel: &CancellationToken) {
-    let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(10));
+    let mut backoff = Backoff::new(Duration::from_millis(500), LONGEST_WAIT);
     let mut wait = backoff.delay(jitter());
     let mut told = None;
     loop {
@@ -178,20 +192,19 @@ async fn keep<D: Dial>(channel: &Channel<D>, orders: &mpsc::Sender<Command>, can
 
 struct Session<'a, D: Dial> {
     channel: &'a Channel<D>,
-    socket: WebSocketStream<D::Io>,
+    socket: Socket<D::Io>,
     orders: &'a mpsc::Sender<Command>,
     leases: Leases,
     cancels: HashMap<LeaseId, CancellationToken>,
     streams: JoinSet<(LeaseId, Option<Failure>)>,
     told: HashMap<CameraId, CameraReport>,
+    questions: doors::Questions,
+    /// Deliveries of footage; they end with the channel.
+    deliveries: JoinSet<()>,
 }
 
 impl<'a, D: Dial> Session<'a, D> {
-    fn new(
-        channel: &'a Channel<D>,
-        socket: WebSocketStream<D::Io>,
-        orders: &'a mpsc::Sender<Command>,
-    ) -> Self {
+    fn new(channel: &'a Channel<D>, socket: Socket<D::Io>, orders: &'a mpsc::Sender<Command>) -> Self {
         Self {
             channel,
             socket,
@@ -200,6 +213,8 @@ impl<'a, D: Dial> Session<'a, D> {
             cancels: HashMap::new(),
             streams: JoinSet::new(),
             told: HashMap::new(),
+            questions: doors::Questions::new(channel.door.clone()),
+            deliveries: JoinSet::new(),
         }
     }
 
@@ -209,7 +224,7 @@ impl<'a, D: Dial> Session<'a, D> {
             stream.cancel();
         }
         if matches!(closed, Closed::Cancelled) {
-            let _closed = timeout(Duration::from_secs(1), self.socket.close(None)).await;
+            let _closed = timeout(Duration::from_secs(1), self.socket.close(1000, "the agent stops")).await;
         }
         // Each has two seconds for its farewell.
         while self.streams.join_next().await.is_some() {}
@@ -243,13 +258,12 @@ impl<'a, D: Dial> Session<'a, D> {
                 message = self.socket.next() => {
                     heard = Instant::now();
                     match message {
-                        Some(Ok(Message::Text(text))) => match self.take(text.as_str()).await {
+                        Some(Ok(Message::Text(text))) => match self.take(&text).await {
                             Ok(Some(refused)) => return refused,
                             Ok(None) => Ok(()),
                             Err(why) => Err(why),
                         },
-                        Some(Ok(Message::Close(frame))) => {
-                            let reason = frame.map(|frame| frame.reason.to_string()).unwrap_or_default();
+                        Some(Ok(Message::Close { reason, .. })) => {
                             return Closed::Broken(format!("the centre closed it {reason}").trim_end().to_owned());
                         }
                         Some(Ok(_)) => Ok(()),
@@ -267,6 +281,13 @@ impl<'a, D: Dial> Session<'a, D> {
                     Ok(())
                 }
                 Some(ended) = self.streams.join_next() => self.ended(ended).await,
+                Some(text) = self.questions.next() => self.say(&text).await,
+                Some(ended) = self.deliveries.join_next() => {
+                    if let Err(error) = ended {
+                        tracing::error!("a delivery of footage died: {error}");
+                    }
+                    Ok(())
+                }
             };
             if let Err(why) = said {
                 return Closed::Broken(why);
@@ -318,6 +339,19 @@ impl<'a, D: Dial> Session<'a, D> {
                     tracing::warn!("too many commands wait; the centre will send this one again");
                 }
             }
+            ToEdge::Ask { id, ask } => self.questions.ask(id, ask),
+            ToEdge::AskPart { id, part } => self.questions.part(id, &part),
+            ToEdge::Footage { delivery, ask } => {
+                let count = self.deliveries.len();
+                // So many refusals at once are no centre's doing.
+                if count >= 2 * AT_ONCE {
+                    tracing::warn!(%delivery, "far too much footage is asked for at once; not answered");
+                } else {
+                    let (dial, recorder) = (self.channel.dial.clone(), self.channel.recorder.clone());
+                    self.deliveries.spawn(deliver(dial, recorder, delivery, ask, count >= AT_ONCE));
+                }
+            }
+            ToEdge::PassesRevoked { passes } => self.questions.revoked(passes),
             ToEdge::Refused { why, retry } => return Ok(Some(Closed::Refused { why, retry })),
         }
         Ok(None)
@@ -406,7 +440,7 @@ impl<'a, D: Dial> Session<'a, D> {
 
     async fn say(&mut self, text: &ToCentre) -> Result<(), String> {
         let text = serde_json::to_string(text).map_err(|error| error.to_string())?;
-        self.send(Message::Text(text.into())).await
+        self.send(Message::Text(text)).await
     }
 
     async fn send(&mut self, message: Message) -> Result<(), String> {

@@ -2,10 +2,10 @@
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
-use control_protocol::{UtcMillis, channel::Order};
+use control_protocol::{UtcMillis, channel::Order, footage::Hold};
 use tokio::sync::mpsc;
 
-use crate::{cameras::Cameras, clock::Clock};
+use crate::{cameras::Cameras, clock::Clock, recorder::Recorder};
 
 /// A future that a trait object can give.
 pub type Doing<'a, T> = Pin<Box<dyn Future<Output = anyhow::Result<T>> + Send + 'a>>;
@@ -38,16 +38,24 @@ pub(super) async fn work(
     mut commands: mpsc::Receiver<Command>,
     desk: Arc<dyn Desk>,
     cameras: Cameras,
+    recorder: Option<Recorder>,
     clock: Arc<dyn Clock>,
 ) {
     while let Some(command) = commands.recv().await {
-        if let Err(error) = act(&command, desk.as_ref(), &cameras, clock.as_ref()).await {
+        let recorder = recorder.as_ref();
+        if let Err(error) = act(&command, desk.as_ref(), &cameras, recorder, clock.as_ref()).await {
             tracing::error!(command = command.id, "the command's result could not be kept: {error:#}");
         }
     }
 }
 
-async fn act(command: &Command, desk: &dyn Desk, cameras: &Cameras, clock: &dyn Clock) -> anyhow::Result<()> {
+async fn act(
+    command: &Command,
+    desk: &dyn Desk,
+    cameras: &Cameras,
+    recorder: Option<&Recorder>,
+    clock: &dyn Clock,
+) -> anyhow::Result<()> {
     if !desk.first_time(&command.id).await? {
         tracing::debug!(command = command.id, "the command came again; it was done before");
         return Ok(());
@@ -60,12 +68,56 @@ async fn act(command: &Command, desk: &dyn Desk, cameras: &Cameras, clock: &dyn 
                 (true, format!("{camera} is dialled anew"))
             }
             Order::RestartCamera { camera } => (false, format!("this edge has no camera {camera}")),
+            Order::TakeReference { camera, seat_empty } if cameras.take_reference(camera, *seat_empty) => {
+                (true, format!("the next picture of {camera} is taken as right"))
+            }
+            Order::TakeReference { camera, .. } => (false, format!("this edge has no camera {camera}")),
             Order::ReportConfiguration {} => match desk.report_configuration().await {
                 Ok(()) => (true, "the configuration is reported".into()),
                 Err(error) => (false, format!("the configuration could not be reported: {error:#}")),
             },
+            Order::HoldFootage { .. } | Order::ReleaseFootage { .. } if recorder.is_none() => {
+                (false, "this hall does not record its cameras".into())
+            }
+            Order::HoldFootage { hold } => told(hold_footage(recorder, hold).await),
+            Order::ReleaseFootage { hold } => told(release_footage(recorder, hold).await),
         }
     };
     tracing::info!(command = command.id, ok, "{detail}");
     desk.done(&command.id, ok, detail).await
+}
+
+fn told(done: Result<String, String>) -> (bool, String) {
+    done.map_or_else(|why| (false, why), |what| (true, what))
+}
+
+/// The longest name and the longest reason of a hold, characters.
+const LONGEST_NAME: usize = 64;
+const LONGEST_REASON: usize = 500;
+/// The most cameras of a hold.
+const MOST_CAMERAS: usize = 64;
+
+async fn hold_footage(recorder: Option<&Recorder>, hold: &Hold) -> Result<String, String> {
+    let named = !hold.id.is_empty() && hold.id.len() <= LONGEST_NAME;
+    let sensible = hold.from_us < hold.to_us && (1..=MOST_CAMERAS).contains(&hold.cameras.len());
+    if !named || !sensible || hold.reason.chars().count() > LONGEST_REASON {
+        return Err(
+            "the hold makes no sense: a name, a reason, one to 64 cameras and a time are needed".into()
+        );
+    }
+    let recorder = recorder.ok_or("this hall does not record its cameras")?;
+    match recorder.hold(Hold { released_us: None, ..hold.clone() }).await {
+        Ok(true) => Ok(format!("{} is held", hold.id)),
+        Ok(false) => Ok(format!("{} was held already", hold.id)),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+async fn release_footage(recorder: Option<&Recorder>, id: &str) -> Result<String, String> {
+    let recorder = recorder.ok_or("this hall does not record its cameras")?;
+    match recorder.release(id.to_owned()).await {
+        Ok(true) => Ok(format!("{id} is released")),
+        Ok(false) => Err("no hold of this name stands".into()),
+        Err(error) => Err(error.to_string()),
+    }
 }

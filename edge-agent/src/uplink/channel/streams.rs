@@ -6,12 +6,14 @@ use control_protocol::{
     CameraId, LeaseId, StreamId,
     channel::{MEDIA_PATH, StreamState},
     frame::Tier,
+    websocket::Socket,
 };
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::{Instant, sleep},
 };
-use tokio_tungstenite::WebSocketStream;
 use tokio_util::sync::CancellationToken;
 
 use super::backoff::{Backoff, jitter};
@@ -31,14 +33,11 @@ pub trait Dial: Send + Sync + 'static {
     /// What the WebSocket runs over.
     type Io: AsyncRead + AsyncWrite + Unpin + Send + 'static;
     /// A new WebSocket at `path`.
-    fn websocket(
-        &self,
-        path: &str,
-    ) -> impl Future<Output = Result<WebSocketStream<Self::Io>, ConnectError>> + Send;
+    fn websocket(&self, path: &str) -> impl Future<Output = Result<Socket<Self::Io>, ConnectError>> + Send;
 }
 
 impl Dial for Connector {
-    type Io = tokio_rustls::client::TlsStream<tokio::net::TcpStream>;
+    type Io = TokioIo<Upgraded>;
     async fn websocket(&self, path: &str) -> Result<NodeSocket, ConnectError> {
         Connector::websocket(self, path).await
     }

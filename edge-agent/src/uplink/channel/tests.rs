@@ -6,27 +6,33 @@ use control_protocol::{
     StreamId, UtcMillis,
     channel::{LEASE_MS, MEDIA_PATH, Order},
     frame::{Header, Kind, Tier},
+    pairing::{Answered, Ask, Joining, PART, cut},
 };
+use futures_util::{SinkExt, StreamExt};
 use tokio::io::DuplexStream;
-use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{Message, protocol::Role},
+};
 
 use super::*;
 use crate::cameras::tests::{HandClock, Stage1, stage};
 
-type Socket = WebSocketStream<DuplexStream>;
+/// The centre's end is another's implementation.
+type FarEnd = WebSocketStream<DuplexStream>;
 
 /// Gives the test the far end of each WebSocket that the edge dials.
-struct Dialled(mpsc::UnboundedSender<(String, Socket)>);
+struct Dialled(mpsc::UnboundedSender<(String, FarEnd)>);
 
 impl Dial for Dialled {
     type Io = DuplexStream;
-    async fn websocket(&self, path: &str) -> Result<Socket, ConnectError> {
+    async fn websocket(&self, path: &str) -> Result<Socket<DuplexStream>, ConnectError> {
         let (edge, centre) = tokio::io::duplex(1 << 16);
         let centre = WebSocketStream::from_raw_socket(centre, Role::Server, None).await;
         let unreachable =
             |_| ConnectError::Unreachable { address: "centre:9443".into(), why: "refused".into() };
         self.0.send((path.to_owned(), centre)).map_err(unreachable)?;
-        Ok(WebSocketStream::from_raw_socket(edge, Role::Client, None).await)
+        Ok(Socket::new(edge, control_protocol::websocket::Role::Client, 1 << 20))
     }
 }
 
@@ -54,11 +60,27 @@ impl Desk for Kept {
     }
 }
 
+/// Answers a question of pairing with what it was asked.
+struct Echo;
+
+impl Door for Echo {
+    fn answer(&self, ask: Ask, body: bytes::Bytes) -> Answering<'_> {
+        let content_type = Some(format!("{} {} by {}", ask.method, ask.path, ask.technician));
+        Box::pin(async move { (Answered { status: 200, content_type }, body) })
+    }
+    fn revoked(
+        &self,
+        _passes: Vec<control_protocol::site_pass::RevokedPass>,
+    ) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(async {})
+    }
+}
+
 struct Centre {
     s: Stage1,
     desk: Arc<Kept>,
     state: watch::Receiver<ChannelState>,
-    dialled: mpsc::UnboundedReceiver<(String, Socket)>,
+    dialled: mpsc::UnboundedReceiver<(String, FarEnd)>,
     cancel: CancellationToken,
     running: tokio::task::JoinHandle<()>,
 }
@@ -74,6 +96,8 @@ fn centre() -> Centre {
         desk: desk.clone(),
         clock: Arc::new(PausedClock(Instant::now())),
         hall: "450103-01".parse().unwrap(),
+        door: Arc::new(Echo),
+        recorder: None,
         state,
     };
     let cancel = CancellationToken::new();
@@ -100,11 +124,11 @@ impl Clock for PausedClock {
 }
 
 impl Centre {
-    async fn accept(&mut self) -> (String, Socket) {
+    async fn accept(&mut self) -> (String, FarEnd) {
         timeout(Duration::from_secs(120), self.dialled.recv()).await.unwrap().unwrap()
     }
 
-    async fn commands(&mut self) -> Socket {
+    async fn commands(&mut self) -> FarEnd {
         let (path, mut socket) = self.accept().await;
         assert_eq!(path, COMMANDS_PATH);
         assert!(matches!(hear(&mut socket).await, ToCentre::Hello { boot, .. } if boot == "boot"));
@@ -126,11 +150,11 @@ impl Centre {
     }
 }
 
-async fn say(socket: &mut Socket, text: &ToEdge) {
+async fn say(socket: &mut FarEnd, text: &ToEdge) {
     socket.send(Message::Text(serde_json::to_string(text).unwrap().into())).await.unwrap();
 }
 
-async fn hear(socket: &mut Socket) -> ToCentre {
+async fn hear(socket: &mut FarEnd) -> ToCentre {
     loop {
         if let Message::Text(text) = socket.next().await.unwrap().unwrap() {
             return serde_json::from_str(text.as_str()).unwrap();
@@ -139,7 +163,7 @@ async fn hear(socket: &mut Socket) -> ToCentre {
 }
 
 /// The next text that is no sign of life.
-async fn news(socket: &mut Socket) -> ToCentre {
+async fn news(socket: &mut FarEnd) -> ToCentre {
     loop {
         match hear(socket).await {
             ToCentre::Alive { outbox_depth, .. } => assert_eq!(outbox_depth, 3),
@@ -149,7 +173,7 @@ async fn news(socket: &mut Socket) -> ToCentre {
 }
 
 /// The kinds of the messages until the stream ends.
-async fn watch_to_end(mut socket: Socket) -> Vec<Kind> {
+async fn watch_to_end(mut socket: FarEnd) -> Vec<Kind> {
     let mut kinds = Vec::new();
     while let Some(Ok(message)) = socket.next().await {
         if let Message::Binary(bytes) = message {
@@ -159,6 +183,25 @@ async fn watch_to_end(mut socket: Socket) -> Vec<Kind> {
         }
     }
     kinds
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_of_footage_is_answered_on_a_connection_of_its_own() {
+    use control_protocol::footage::{FootageAnswer, FootageAsk, NoFootage};
+    let mut c = centre();
+    let mut socket = c.commands().await;
+    for n in 0..3 {
+        let delivery = format!("F{n}").parse().unwrap();
+        say(&mut socket, &ToEdge::Footage { delivery, ask: FootageAsk::Holds {} }).await;
+        let (path, mut delivery) = c.accept().await;
+        assert_eq!(path, format!("/node/v1/footage/F{n}"));
+        let Message::Text(text) = delivery.next().await.unwrap().unwrap() else { panic!() };
+        let answer: FootageAnswer = serde_json::from_str(&text).unwrap();
+        assert!(matches!(answer, FootageAnswer::Nothing { reason: NoFootage::NoRecorder, .. }), "{answer:?}");
+        assert!(matches!(delivery.next().await, Some(Ok(Message::Close(_)))));
+    }
+    c.cancel.cancel();
+    c.running.await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -286,4 +329,48 @@ async fn a_refusal_is_kept_to_for_a_minute() {
     let began = Instant::now();
     let _second = c.commands().await;
     assert!(began.elapsed() >= REFUSED, "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_of_pairing_comes_in_parts_and_its_answer_goes_back_in_parts() {
+    let mut c = centre();
+    let mut socket = c.commands().await;
+    let body: Vec<u8> = (0..2 * PART + 5).map(|i| (i % 251) as u8).collect();
+    let ask = Ask {
+        about: Default::default(),
+        method: "POST".into(),
+        path: "visit/photos".into(),
+        query: String::new(),
+        content_type: None,
+        technician: "li".into(),
+    };
+    say(&mut socket, &ToEdge::Ask { id: 7, ask }).await;
+    for part in cut(&body) {
+        say(&mut socket, &ToEdge::AskPart { id: 7, part }).await;
+    }
+    let ToCentre::Answer { id: 7, answer } = news(&mut socket).await else { panic!() };
+    assert_eq!(answer.content_type.as_deref(), Some("POST visit/photos by li"));
+    let mut joining = Joining::default();
+    let echoed = loop {
+        let ToCentre::AnswerPart { id: 7, part } = news(&mut socket).await else { panic!() };
+        if let Some(body) = joining.take(&part).unwrap() {
+            break body;
+        }
+    };
+    assert_eq!(&echoed[..], &body[..]);
+    // A part that cannot be is refused, and the channel goes on.
+    let ask = Ask {
+        about: Default::default(),
+        method: "GET".into(),
+        path: "hall".into(),
+        query: String::new(),
+        content_type: None,
+        technician: "li".into(),
+    };
+    say(&mut socket, &ToEdge::Ask { id: 8, ask }).await;
+    let part = control_protocol::pairing::Part { data: "!".into(), more: false };
+    say(&mut socket, &ToEdge::AskPart { id: 8, part }).await;
+    let ToCentre::Answer { id: 8, answer } = news(&mut socket).await else { panic!() };
+    assert_eq!(answer.status, 413);
+    c.cancel.cancel();
 }

@@ -45,7 +45,8 @@ impl Hallwatch {
 
         let data = folder.join("edge");
         std::fs::create_dir_all(&data)?;
-        let ports = HallPorts { buses: Vec::new(), ticket_line: String::new(), attendance: 0, rtsp: 0 };
+        let ports =
+            HallPorts { buses: Vec::new(), ticket_line: String::new(), attendance: 0, rtsp: 0, spares: None };
         let mut config = edge_config(hall, &ports, &centre.addresses.nodes, &data);
         let planned = hall.cameras();
         let rows = planned

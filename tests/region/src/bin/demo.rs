@@ -7,8 +7,15 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
-use region::{Region, RegionPlan, ready::write_json};
+use region::{
+    Region, RegionPlan,
+    plan::{CAMERA_PASSWORD, CAMERA_USER, SparesPlan},
+    ready::write_json,
+};
 use tokio::signal::unix::{SignalKind, signal};
+
+/// Where cameras are asked who they are (WS-Discovery).
+const ONVIF_DISCOVERY_PORT: u16 = 3702;
 
 /// Starts a region of simulated halls on this machine and prints how to see it.
 #[derive(Parser)]
@@ -23,6 +30,9 @@ struct Arguments {
     /// Where the site listens; when the port is taken a free one is used.
     #[arg(long, default_value = "127.0.0.1:8443")]
     listen: String,
+    /// Where the first hall's own page listens; when the port is taken a free one is used.
+    #[arg(long, default_value = "127.0.0.1:8444")]
+    hall_site: String,
     /// Halls, 1 to 4.
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u8).range(1..=4))]
     halls: u8,
@@ -35,6 +45,9 @@ struct Arguments {
     /// Past days to put on record.
     #[arg(long, default_value_t = 14)]
     history_days: u32,
+    /// Keep no footage.
+    #[arg(long)]
+    no_recording: bool,
     /// The folder of the demo's data.
     #[arg(long, default_value = "target/demo")]
     data: PathBuf,
@@ -63,6 +76,11 @@ async fn run(arguments: Arguments) -> Result<()> {
     let mut plan = RegionPlan::of(usize::from(arguments.halls), arguments.windows, 1, footage);
     plan.speed = arguments.speed;
     plan.history_days = arguments.history_days;
+    if let Some(hall) = plan.halls.first_mut() {
+        hall.spares =
+            Some(SparesPlan { site: free(&arguments.hall_site), discovery_port: ONVIF_DISCOVERY_PORT });
+    }
+    plan.recording = !arguments.no_recording;
 
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -161,6 +179,26 @@ fn print_how_to_see(region: &Region, after: Duration) {
     for user in &ready.users {
         let place = user.hall.as_ref().unwrap_or(&user.area);
         println!("  {:<15} {:<9} {:<16} {place}", user.role, user.name, user.password);
+    }
+    for hall in &ready.halls {
+        let (Some(site), Some(spares)) = (&hall.site, &hall.spares) else { continue };
+        println!("\n  pair devices at {} (docs/guide/pair-devices.md):", hall.name);
+        println!("    {site}   the hall's own page; it asks for a site pass");
+        println!("    {}/halls/{}/passes   sign in as tech and issue one", ready.url, hall.id);
+        println!("    to be found there: an evaluator on {} (address 5),", spares.bus.display());
+        println!(
+            "    one of an unknown maker on {}, a terminal at {},",
+            spares.unknown.display(),
+            spares.attendance
+        );
+        println!(
+            "    and a camera at 127.0.0.1, ONVIF port {}, user {CAMERA_USER}, password {CAMERA_PASSWORD}",
+            spares.onvif
+        );
+        println!(
+            "    their keys:  curl -d '{{\"device\":\"unknown\",\"grade\":5}}' -H 'content-type: application/json' {}/spares",
+            hall.control
+        );
     }
     println!("\nCtrl-C ends everything.");
 }

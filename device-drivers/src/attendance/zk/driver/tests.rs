@@ -1,11 +1,14 @@
-//! The driver against the simulated terminal, over loopback TCP.
+//! The driver against the simulated terminal, over loopback TCP and UDP.
 
 use jiff::{civil::date, tz::TimeZone};
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{
+    net::{TcpListener, UdpSocket},
+    task::JoinHandle,
+};
 
 use super::*;
 use crate::{
-    attendance::zk::records::RecordSize,
+    attendance::zk::{link::Transport, packet::code, records::RecordSize},
     clock::{SystemLocal, SystemMonotonic},
     port::{TcpConfig, TcpPort},
     simulator::attendance::{Fault, Terminal, TerminalSetup},
@@ -23,20 +26,38 @@ const TIMEOUTS: SessionTimeouts =
     SessionTimeouts { request: Duration::from_millis(800), bulk: Duration::from_secs(3) };
 
 async fn rig(setup: TerminalSetup, seed: Vec<Punch>, change: impl FnOnce(&mut TerminalConfig)) -> Rig {
+    rig_on(Transport::Tcp, setup, seed, change).await
+}
+
+async fn rig_on(
+    transport: Transport,
+    setup: TerminalSetup,
+    seed: Vec<Punch>,
+    change: impl FnOnce(&mut TerminalConfig),
+) -> Rig {
     let local: Arc<dyn LocalClock> = Arc::new(SystemLocal(TimeZone::UTC));
     let mut config = TerminalConfig::new("h-A01-attendance".into(), setup.comm_key);
     change(&mut config);
     let terminal = Terminal::new(setup, Arc::clone(&local));
     terminal.seed(seed);
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap().to_string();
     let cancel = CancellationToken::new();
-    let serving = tokio::spawn({
-        let (terminal, cancel) = (terminal.clone(), cancel.clone());
-        async move { terminal.serve(listener, cancel).await }
-    });
-    let driver =
-        TerminalDriver::new(config, Box::new(TcpPort::new(TcpConfig { address })), local).timeouts(TIMEOUTS);
+    let (serve, until) = (terminal.clone(), cancel.clone());
+    let (driver, serving) = match transport {
+        Transport::Tcp => {
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap().to_string();
+            let port = Box::new(TcpPort::new(TcpConfig { address }));
+            let serving = tokio::spawn(async move { serve.serve(listener, until).await });
+            (TerminalDriver::new(config, port, local), serving)
+        }
+        Transport::Udp => {
+            let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+            let address = socket.local_addr().unwrap();
+            let serving = tokio::spawn(async move { serve.serve_udp(socket, until).await });
+            (TerminalDriver::udp(config, address, local), serving)
+        }
+    };
+    let driver = driver.timeouts(TIMEOUTS);
     let (sender, events) = mpsc::channel(16);
     // The driver has a token of its own, so that it can take leave of a terminal that still answers.
     let driving = tokio::spawn(driver.run(Arc::new(SystemMonotonic), sender, cancel.child_token()));
@@ -95,31 +116,121 @@ impl Rig {
     }
 }
 
+const BOTH: [Transport; 2] = [Transport::Tcp, Transport::Udp];
+
 #[tokio::test]
 async fn small_logs_of_every_record_size() {
-    for record_size in [RecordSize::Eight, RecordSize::Sixteen, RecordSize::Forty] {
-        let mut rig = rig(TerminalSetup { record_size, ..setup() }, punches(5), |_| {}).await;
-        for expected in punches(5) {
-            assert_eq!(rig.punch().await, (expected, false), "{record_size:?}");
+    for transport in BOTH {
+        for record_size in [RecordSize::Eight, RecordSize::Sixteen, RecordSize::Forty] {
+            let setup = TerminalSetup { record_size, ..setup() };
+            let mut rig = rig_on(transport, setup, punches(5), |_| {}).await;
+            for expected in punches(5) {
+                assert_eq!(rig.punch().await, (expected, false), "{record_size:?}");
+            }
+            assert!(rig.terminal.is_enabled());
+            rig.stop().await;
         }
-        assert!(rig.terminal.is_enabled());
-        rig.stop().await;
     }
 }
 
 #[tokio::test]
 async fn a_large_log_comes_in_chunks_then_live_events() {
-    let mut rig = rig(setup(), punches(5000), |_| {}).await;
-    for expected in punches(5000) {
+    for (transport, record_size) in [
+        (Transport::Tcp, RecordSize::Forty),
+        (Transport::Udp, RecordSize::Forty),
+        (Transport::Udp, RecordSize::Eight),
+    ] {
+        let setup = TerminalSetup { record_size, ..setup() };
+        let mut rig = rig_on(transport, setup, punches(5000), |_| {}).await;
+        for expected in punches(5000) {
+            assert_eq!(rig.punch().await, (expected, false), "{transport:?}");
+        }
+        // The log was read with the terminal disabled; a punch meanwhile is taken afterwards.
+        while rig.terminal.punch("1002", 1, 1).is_none() {
+            tokio::task::yield_now().await;
+        }
+        let (punch, live) = rig.punch().await;
+        assert_eq!((punch.employee.as_str(), punch.state, live), ("1002", 1, true));
+        assert_eq!(rig.terminal.log().last(), Some(&punch));
+        rig.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn datagrams_that_are_lost_damaged_or_doubled_are_asked_for_again() {
+    let armed = [Fault::DropReply, Fault::DropDatagram, Fault::DuplicateReply, Fault::WrongChecksum];
+    let mut rig = rig_on(Transport::Udp, setup(), punches(2000), |_| {}).await;
+    for fault in armed.into_iter().chain([Fault::DisconnectInChunk]) {
+        rig.terminal.fault(fault);
+    }
+    for expected in punches(2000) {
         assert_eq!(rig.punch().await, (expected, false));
     }
-    // The log was read with the terminal disabled; a punch meanwhile is taken afterwards.
-    while rig.terminal.punch("1002", 1, 1).is_none() {
-        tokio::task::yield_now().await;
+    assert!(rig.terminal.is_enabled());
+    rig.stop().await;
+}
+
+#[tokio::test]
+async fn a_clock_that_is_off_is_set_where_that_is_wanted_and_only_there() {
+    for (transport, set_clock) in [(Transport::Tcp, true), (Transport::Udp, true), (Transport::Tcp, false)] {
+        let mut rig = rig_on(transport, setup(), vec![], |c| {
+            c.set_clock = set_clock;
+            c.keep_alive_s = 1;
+        })
+        .await;
+        rig.health(|h| matches!(h, Health::ClockOffset { seconds: -1..=1 })).await;
+        rig.terminal.set_clock_offset(-420);
+        let off = rig.health(|h| matches!(h, Health::ClockOffset { .. })).await;
+        assert!(matches!(off, Health::ClockOffset { seconds: -421..=-419 }), "{off:?}");
+        if set_clock {
+            let right = rig.health(|h| matches!(h, Health::ClockOffset { .. })).await;
+            assert!(matches!(right, Health::ClockOffset { seconds: -1..=1 }), "{right:?}");
+        }
+        let requests = rig.terminal.requests();
+        assert_eq!(requests.contains_key(&code::SET_TIME), set_clock);
+        assert_eq!(requests.contains_key(&code::REFRESH_DATA), set_clock);
+        rig.stop().await;
     }
-    let (punch, live) = rig.punch().await;
-    assert_eq!((punch.employee.as_str(), punch.state, live), ("1002", 1, true));
-    assert_eq!(rig.terminal.log().last(), Some(&punch));
+}
+
+#[tokio::test]
+async fn a_terminal_is_never_left_disabled() {
+    // Stopped in the middle of reading the log: the owner does not take readings, the terminal does not answer.
+    for transport in BOTH {
+        let mut rig = rig_on(transport, setup(), punches(3000), |_| {}).await;
+        rig.health(|h| *h == Health::Up).await;
+        while rig.terminal.is_enabled() {
+            tokio::task::yield_now().await;
+        }
+        rig.driving.abort();
+        let _ = (&mut rig.driving).await;
+        tokio::time::timeout(Duration::from_secs(5), async {
+            while !rig.terminal.is_enabled() {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await
+        .expect("enabled by the session that was dropped");
+        rig.cancel.cancel();
+        rig.serving.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn one_left_disabled_by_somebody_else_is_enabled() {
+    let mut rig = rig(setup(), punches(1), |c| c.log_interval_s = 1000).await;
+    rig.punch().await;
+    rig.terminal.leave_disabled();
+    rig.terminal.fault(Fault::Disconnect);
+    rig.health(|h| matches!(h, Health::Down { .. })).await;
+    rig.health(|h| *h == Health::Up).await;
+    tokio::time::timeout(Duration::from_secs(5), async {
+        while !rig.terminal.is_enabled() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .unwrap();
     rig.stop().await;
 }
 
