@@ -45,6 +45,10 @@ pub struct Order {
     /// Bit rate of a camera, kb/s.
     #[arg(long, default_value_t = 1500)]
     kilobits: u32,
+    /// The agent also looks at the pictures it records: black, frozen, moved, the seat. Without it what is measured is the
+    /// recorder alone, as with ffmpeg.
+    #[arg(long)]
+    inspection: bool,
     /// Where encoded footage is kept from one run to the next.
     #[arg(long, default_value = "target/bench/footage")]
     footage: PathBuf,
@@ -239,6 +243,7 @@ async fn agent(order: &Order, source: &Source, count: usize, folder: &Path) -> R
         "centre": {"url": "https://127.0.0.1:1"},
         "camera": cameras,
         "recording": {"keep_free_gigabytes": 0.2},
+        "inspection": {"enabled": order.inspection},
     });
     let file = folder.join("edge.toml");
     region::start::write_edge_config(&file, &config)?;

@@ -33,8 +33,13 @@ pub(super) struct Hallwatch {
 }
 
 impl Hallwatch {
-    /// Starts both below `folder` with the first cameras of `cameras`.
-    pub(super) async fn start(cameras: &Cameras, shape: Shape, folder: &Path) -> Result<Self> {
+    /// Starts both below `folder` with the first cameras of `cameras`; whether the agent looks at their pictures.
+    pub(super) async fn start(
+        cameras: &Cameras,
+        shape: Shape,
+        inspection: bool,
+        folder: &Path,
+    ) -> Result<Self> {
         let plan = RegionPlan::of(1, 0, shape.cameras, folder.join("footage"));
         let hall = plan.halls.first().context("a plan without a hall")?;
         let passwords = passwords(people(&plan).len())?;
@@ -58,6 +63,7 @@ impl Hallwatch {
         config["attendance"] = json!([]);
         // Only what is watched is pulled: the cameras of this run have no second stream.
         config["video"] = json!({"keep_sub": false});
+        config["inspection"] = json!({"enabled": inspection});
         let file = folder.join("edge-agent.toml");
         write_edge_config(&file, &config)?;
         Hall::pair(&file, &hall.id, &centre, &admin).await?;

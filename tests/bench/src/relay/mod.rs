@@ -62,6 +62,10 @@ pub struct Order {
     /// Bit rate of a camera, kb/s.
     #[arg(long, default_value_t = 2000)]
     kilobits: u32,
+    /// The agent also looks at the pictures it passes on: black, frozen, moved, the seat. Without it what is measured is the
+    /// relay alone, as with the others.
+    #[arg(long)]
+    inspection: bool,
     /// A first look within a minute: small shapes, few seconds.
     #[arg(long)]
     quick: bool,
@@ -191,7 +195,7 @@ async fn measure(order: &Order, shape: Shape, times: Times, folder: &Path) -> Re
         let outcome = async {
             match system {
                 System::Hallwatch => {
-                    let mut relay = Hallwatch::start(&cameras, shape, &folder).await?;
+                    let mut relay = Hallwatch::start(&cameras, shape, order.inspection, &folder).await?;
                     course::run(&mut relay, &cameras, id, shape, times).await
                 }
                 System::Ffmpeg => {
