@@ -10,10 +10,12 @@ use crate::{
 };
 
 /// Lets every room take what it needs from `stored`. Each room judges by the event's own time whether it is newer than
-/// what the room has, so that a late event fills in facts and never undoes a newer state.
+/// what the room has, so that a late event fills in facts and never undoes a newer state. What concerns `sums` is written
+/// when the caller writes them.
 pub fn project_all(
     sql: &mut dyn Sql,
     stored: &StoredEvent,
+    sums: &mut statistics::Gathered,
     changes: &mut Vec<Change>,
 ) -> Result<(), StoreError> {
     // A technician's test stays on record and counts nowhere.
@@ -28,6 +30,6 @@ pub fn project_all(
     supervision::project(sql, stored, changes)?;
     pictures::project(sql, stored, changes)?;
     recordings::project(sql, stored)?;
-    statistics::project(sql, stored)?;
+    sums.take(sql, stored)?;
     areas::project(sql, stored, changes)
 }

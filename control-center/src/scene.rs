@@ -19,7 +19,7 @@ use crate::{
     centre::Parts,
     live::Live,
     nodes::Nodes,
-    params, projections,
+    params, projections, statistics,
     store::{Sql, Store, StoreError, Tx},
 };
 
@@ -187,7 +187,9 @@ pub(crate) fn store_event(tx: &mut Tx<'_>, stored: &StoredEvent) -> Result<(), S
             event.device, event.case, event.happening.kind(), stored.bytes
         ],
     )?;
-    projections::project_all(tx.sql, stored, &mut tx.changes)
+    let mut sums = statistics::Gathered::default();
+    projections::project_all(tx.sql, stored, &mut sums, &mut tx.changes)?;
+    sums.write(tx.sql)
 }
 
 /// Writes events of one hall's node, one second apart unless told otherwise.

@@ -200,14 +200,26 @@ fn grade_of(load: &mut Load, grade: u8) -> &mut i64 {
     }
 }
 
-/// The sums of an event that stands for itself: a press nobody asked for, a grade that belongs to no case.
+/// Whether an event counts by itself: a press nobody asked for, a grade that belongs to no case.
+pub(super) fn counts_alone(event: &Event) -> bool {
+    match event.happening {
+        Happening::RatingUnsolicited { .. } => true,
+        Happening::RatingGiven { .. } => event.case.is_none(),
+        _ => false,
+    }
+}
+
+/// The sums of an event that counts by itself; of any other, none.
 pub(super) fn of_itself(event: &Event, zone: &TimeZone) -> Loads {
     let mut loads = Loads::default();
+    if !counts_alone(event) {
+        return loads;
+    }
     let window = event.window.as_ref().map(ToString::to_string).unwrap_or_default();
     let quarter = Quarter::of(event.at, zone);
     match &event.happening {
         Happening::RatingUnsolicited { .. } => loads.at(quarter, "", &window).unsolicited += 1,
-        Happening::RatingGiven { grade, .. } if event.case.is_none() => {
+        Happening::RatingGiven { grade, .. } => {
             *grade_of(loads.at(quarter, "", &window), grade.value()) += 1;
         }
         _ => {}

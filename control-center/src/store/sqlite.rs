@@ -4,6 +4,8 @@
 //! (docs/design/journal-and-intake.md).
 
 use std::{
+    cell::RefCell,
+    collections::HashMap,
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
     sync::{
@@ -16,7 +18,7 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use rusqlite::{
-    Connection, ErrorCode, OpenFlags,
+    CachedStatement, Connection, ErrorCode, OpenFlags,
     types::{ToSqlOutput, ValueRef},
 };
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -303,14 +305,14 @@ pub(crate) struct Statements<'a>(pub(crate) &'a Connection);
 impl Sql for Statements<'_> {
     fn execute(&mut self, sql: &str, params: &[Param<'_>]) -> Result<u64, StoreError> {
         let error = |e: rusqlite::Error| failed(sql, &e);
-        let mut statement = self.0.prepare_cached(sql).map_err(error)?;
+        let mut statement = prepare(self.0, sql).map_err(error)?;
         bind(&mut statement, params).map_err(error)?;
         statement.raw_execute().map(|rows| rows as u64).map_err(error)
     }
 
     fn query(&mut self, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>, StoreError> {
         let error = |e: rusqlite::Error| failed(sql, &e);
-        let mut statement = self.0.prepare_cached(sql).map_err(error)?;
+        let mut statement = prepare(self.0, sql).map_err(error)?;
         bind(&mut statement, params).map_err(error)?;
         let columns = statement.column_count();
         let mut rows = statement.raw_query();
@@ -335,14 +337,51 @@ impl Sql for Statements<'_> {
     }
 }
 
-/// Binds by the number in the name: SQLite takes `$2` for a name and numbers names in the order it meets them, which
-/// need not be theirs.
-fn bind(statement: &mut rusqlite::CachedStatement<'_>, params: &[Param<'_>]) -> rusqlite::Result<()> {
-    for at in 1..=statement.parameter_count() {
-        let number =
-            statement.parameter_name(at).and_then(|name| name.strip_prefix('$')?.parse::<usize>().ok());
-        let param = number.and_then(|number| params.get(number.checked_sub(1)?));
-        let value = match param.ok_or(rusqlite::Error::InvalidParameterCount(at, params.len()))? {
+thread_local! {
+    /// Statements as they are written in the code, and as this engine numbers their arguments.
+    static NUMBERED: RefCell<HashMap<Box<str>, Box<str>>> = RefCell::default();
+}
+
+/// The statement from the connection's cache. `$2` is a name to SQLite, to be looked up at each use among all names of the
+/// statement; `?2` is the second argument.
+fn prepare<'c>(connection: &'c Connection, sql: &str) -> rusqlite::Result<CachedStatement<'c>> {
+    NUMBERED.with_borrow_mut(|known| {
+        if let Some(numbered) = known.get(sql) {
+            return connection.prepare_cached(numbered);
+        }
+        let numbered = numbered(sql);
+        let statement = connection.prepare_cached(&numbered)?;
+        if known.len() >= STATEMENTS {
+            known.clear();
+        }
+        known.insert(sql.into(), numbered.into());
+        Ok(statement)
+    })
+}
+
+/// `$2` as `?2`, outside of quotes.
+fn numbered(sql: &str) -> String {
+    let mut quote = None;
+    let mut chars = sql.chars().peekable();
+    let mut numbered = String::with_capacity(sql.len());
+    while let Some(c) = chars.next() {
+        match quote {
+            Some(open) if c == open => quote = None,
+            None if matches!(c, '\'' | '"') => quote = Some(c),
+            _ => {}
+        }
+        let is_argument = c == '$' && quote.is_none() && chars.peek().is_some_and(char::is_ascii_digit);
+        numbered.push(if is_argument { '?' } else { c });
+    }
+    numbered
+}
+
+/// Binds the first argument to `?1` and so on; a statement need not use them all.
+fn bind(statement: &mut CachedStatement<'_>, params: &[Param<'_>]) -> rusqlite::Result<()> {
+    let count = statement.parameter_count();
+    let used = params.get(..count).ok_or(rusqlite::Error::InvalidParameterCount(count, params.len()))?;
+    for (at, param) in (1..).zip(used) {
+        let value = match param {
             Param::Null => ValueRef::Null,
             Param::Int(value) => ValueRef::Integer(*value),
             Param::Text(text) => ValueRef::Text(text.as_bytes()),
@@ -358,5 +397,19 @@ fn failed(what: &str, error: &rusqlite::Error) -> StoreError {
         Some(ErrorCode::DiskFull) => StoreError::Full,
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => StoreError::Busy,
         _ => StoreError::Sql { what: what.chars().take(80).collect(), why: error.to_string() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::numbered;
+
+    #[test]
+    fn arguments_are_numbered_and_quoted_words_left_alone() {
+        assert_eq!(
+            numbered("SELECT $2, '$1', \"$3\", $12 || '它''s $4' WHERE a = $1"),
+            "SELECT ?2, '$1', \"$3\", ?12 || '它''s $4' WHERE a = ?1"
+        );
+        assert_eq!(numbered("json_extract(x, '$[0]') = $1"), "json_extract(x, '$[0]') = ?1");
     }
 }

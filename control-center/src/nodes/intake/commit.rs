@@ -12,6 +12,7 @@ use super::{
 use crate::{
     params,
     projections::project_all,
+    statistics::Gathered,
     store::{Change, Sql, StoreError, Tx},
 };
 
@@ -46,6 +47,7 @@ pub(super) fn commit(
         now,
         careful,
         changes: Vec::new(),
+        sums: Gathered::default(),
         taken: Taken {
             mark: None,
             quarantined: None,
@@ -82,6 +84,7 @@ pub(super) fn commit(
         None => newest_mark(tx.sql, node)?,
     };
     tx.execute("UPDATE nodes SET last_seen = $2 WHERE id = $1", params![node, now])?;
+    batch.sums.write(tx.sql)?;
     tx.changes.append(&mut batch.changes);
     Ok(batch.taken)
 }
@@ -155,6 +158,7 @@ struct Batch<'a> {
     now: UtcMillis,
     careful: bool,
     changes: Vec<Change>,
+    sums: Gathered,
     taken: Taken,
 }
 
@@ -381,11 +385,14 @@ impl Batch<'_> {
             return Ok(());
         }
         if !self.careful {
-            return project_all(sql, stored, &mut self.changes);
+            return project_all(sql, stored, &mut self.sums, &mut self.changes);
         }
         sql.execute("SAVEPOINT event", params![])?;
         let so_far = self.changes.len();
-        match project_all(sql, stored, &mut self.changes) {
+        // Written with the event, so that they are undone with it.
+        let mut sums = Gathered::default();
+        let taken = project_all(sql, stored, &mut sums, &mut self.changes);
+        match taken.and_then(|()| sums.write(sql)) {
             Ok(()) => {}
             Err(error @ (StoreError::Sql { .. } | StoreError::Read(_))) => {
                 tracing::error!(node = %self.node, epoch = event.epoch, seq = event.seq, kind = event.happening.kind(), %error,
