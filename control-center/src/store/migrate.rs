@@ -22,6 +22,7 @@ const STEPS: &[(&str, &str)] = &[
     ("0009_attendance", include_str!("migrations/0009_attendance.sql")),
     ("0010_cases_found", include_str!("migrations/0010_cases_found.sql")),
     ("0011_webhooks", include_str!("migrations/0011_webhooks.sql")),
+    ("0015_tickets_waiting", include_str!("migrations/0015_tickets_waiting.sql")),
 ];
 
 /// The lowest schema version whose programs can work with the database as the last step leaves it. A step that does more

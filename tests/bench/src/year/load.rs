@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use control_center::{
     areas::import,
     params, projections,
+    statistics::Gathered,
     store::{Sql, Store, StoreError, Tx},
 };
 use control_protocol::{
@@ -59,7 +60,7 @@ pub(super) async fn load(store: &Store, world: &World, order: &Order) -> Result<
             events += sealed.len() as u64;
             for batch in sealed.chunks(BATCH) {
                 let batch = batch.to_vec();
-                store.write("load", move |tx| batch.iter().try_for_each(|event| take(tx, event))).await?;
+                store.write("load", move |tx| take(tx, &batch)).await?;
             }
         }
         if n % 10 == 9 {
@@ -118,18 +119,22 @@ pub(super) fn seal(hall: &Hall, end: &mut ChainEnd, entries: Vec<Entry>) -> Resu
         .collect()
 }
 
-/// Stores an event and lets the rooms have it, as intake does once an event's turn has come.
-pub(super) fn take(tx: &mut Tx<'_>, stored: &StoredEvent) -> Result<(), StoreError> {
-    let event = &stored.event;
-    tx.execute(
-        "INSERT INTO events (node, epoch, seq, prev, hash, at, hall, win, device, case_id, kind, bytes, received_at, projected) \
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $6, 1)",
-        params![
-            event.node, event.epoch, event.seq, event.prev, stored.digest, event.at, event.hall, event.window,
-            event.device, event.case, event.happening.kind(), stored.bytes
-        ],
-    )?;
-    projections::project_all(tx.sql, stored, &mut tx.changes)
+/// Stores events and lets the rooms have them, as intake does with a batch once its turn has come.
+pub(super) fn take(tx: &mut Tx<'_>, events: &[StoredEvent]) -> Result<(), StoreError> {
+    let mut sums = Gathered::default();
+    for stored in events {
+        let event = &stored.event;
+        tx.execute(
+            "INSERT INTO events (node, epoch, seq, prev, hash, at, hall, win, device, case_id, kind, bytes, received_at, projected) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $6, 1)",
+            params![
+                event.node, event.epoch, event.seq, event.prev, stored.digest, event.at, event.hall, event.window,
+                event.device, event.case, event.happening.kind(), stored.bytes
+            ],
+        )?;
+        projections::project_all(tx.sql, stored, &mut sums, &mut tx.changes)?;
+    }
+    sums.write(tx.sql)
 }
 
 /// Holds the rooms' rows of the first hall against its record: as many cases as were opened, as many grades as were given.

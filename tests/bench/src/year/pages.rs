@@ -135,7 +135,7 @@ fn come_in(
             }
             let (batch, at) = (batch.to_vec(), Instant::now());
             let count = batch.len() as u64;
-            store.write("intake", move |tx| batch.iter().try_for_each(|event| take(tx, event))).await?;
+            store.write("intake", move |tx| take(tx, &batch)).await?;
             worst = worst.max(at.elapsed());
             sent.fetch_add(count, Ordering::Relaxed);
         }
