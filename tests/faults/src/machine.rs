@@ -28,8 +28,9 @@ pub(crate) fn kernel_folder() -> PathBuf {
 }
 
 impl Machine {
-    /// Makes the images from a stage that is paired and whose agent does not run.
-    pub(crate) async fn make(stage: &Stage, buses: usize) -> Result<Self> {
+    /// Makes the images from a stage that is paired and whose agent does not run; `size` is that of its disk, as mke2fs
+    /// takes it.
+    pub(crate) async fn make(stage: &Stage, buses: usize, size: &str) -> Result<Self> {
         let kernel = kernel_folder();
         if !kernel.join("vmlinuz").is_file() {
             bail!("there is no kernel for the guest in {}: use scripts/faults", kernel.display());
@@ -43,13 +44,20 @@ impl Machine {
             // The first port is the console's.
             file["bus"][bus]["path"] = json!(format!("/dev/ttyS{}", bus + 1));
         }
+        for camera in file["camera"].as_array_mut().into_iter().flatten() {
+            for url in ["url", "sub_url"] {
+                if let Some(here) = camera[url].as_str() {
+                    camera[url] = json!(here.replace("127.0.0.1", HOST));
+                }
+            }
+        }
         let config = folder.join("machine.toml");
         write_edge_config(&config, &file)?;
         let text = |path: &Path| path.to_str().map(str::to_owned).context("a path that is not UTF-8");
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("machine/make");
         let (agent, kernel_text) = (text(&binary("edge-agent")?)?, text(&kernel)?);
         let (config, data, out) = (text(&config)?, text(&stage.data())?, text(&folder)?);
-        run(&script, &[&agent, &kernel_text, &config, &data, &out], "")
+        run(&script, &[&agent, &kernel_text, &config, &data, &out, size], "")
             .await
             .context("the machine's images")?;
         Ok(Self { folder, kernel, buses })
@@ -91,6 +99,17 @@ impl Machine {
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let log = self.folder.join("machine.log");
         Process::start("virtual machine", Path::new("/usr/bin/qemu-system-x86_64"), &arguments, &[], &log)
+    }
+
+    /// Copies the agent's data folder off the disk of the machine, which is off, to `to`, as the next start would find it: with
+    /// the file system's own journal played.
+    pub(crate) async fn read_disk(&self, to: &Path) -> Result<()> {
+        let image = self.folder.join("data.img").display().to_string();
+        // Exit code 1 says that it mended what a cut leaves behind.
+        let script = r#"e2fsck -fy "$0" >/dev/null 2>&1 || [ $? -eq 1 ] && debugfs -R "rdump /edge $1" "$0""#;
+        let to = to.to_str().context("a path that is not UTF-8")?;
+        run(Path::new("/bin/bash"), &["-c", script, &image, to], "").await.context("the machine's disk")?;
+        Ok(())
     }
 
     /// The end of what its console said.

@@ -58,6 +58,8 @@ enum Scenario {
     PowerCuts,
     /// The power of a virtual machine with the agent in it is cut.
     MachinePowerCuts,
+    /// The power of a virtual machine is cut while its agent records eight cameras.
+    RecordedPowerCuts,
     /// Batches doubled and reordered.
     Batches,
     /// The hall's clock jumps.
@@ -82,6 +84,7 @@ impl Scenario {
             Self::FullDisk => scenarios::full_disk::run(count, count.div_ceil(10), lot).await,
             Self::PowerCuts => scenarios::power_cuts::model(count, lot).await,
             Self::MachinePowerCuts => scenarios::power_cuts::machine(count, lot).await,
+            Self::RecordedPowerCuts => scenarios::recorded::run(count, lot).await,
             Self::Batches => scenarios::batches::run(count, lot).await,
             Self::Clocks => scenarios::clocks::run(count, lot).await,
             Self::RestoredCentre => scenarios::copies::restored_centre(count, lot).await,

@@ -13,8 +13,9 @@ use crate::{Scenario, lot::Lot, tally::Tally};
 
 /// Each scenario with its pieces and how often it plays in each: 1,000 kills of either side, 200 power cuts of a machine and
 /// 200 by model, 200 full disks, 200 cut links, 10,000 cases of batches, and of the others some.
-const PIECES: [(Scenario, u64, u64); 11] = [
+const PIECES: [(Scenario, u64, u64); 12] = [
     (Scenario::MachinePowerCuts, 20, 10),
+    (Scenario::RecordedPowerCuts, 2, 10),
     (Scenario::PowerCuts, 10, 20),
     (Scenario::Clocks, 2, 2),
     (Scenario::RestoredCentre, 2, 5),

@@ -10,6 +10,7 @@ pub mod places;
 pub mod plan;
 pub mod process;
 pub mod ready;
+pub mod recorded;
 pub mod sim_config;
 pub mod start;
 pub mod wall;

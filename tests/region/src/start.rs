@@ -166,7 +166,14 @@ fn path(path: &Path) -> Result<&str> {
 
 impl Hall {
     /// Starts the simulated hall and waits until its devices can be reached.
-    async fn start_devices(plan: &RegionPlan, hall: &HallPlan, folder: &Path) -> Result<(Process, SimReady)> {
+    ///
+    /// # Errors
+    /// It does not start.
+    pub async fn start_devices(
+        plan: &RegionPlan,
+        hall: &HallPlan,
+        folder: &Path,
+    ) -> Result<(Process, SimReady)> {
         std::fs::create_dir_all(folder)?;
         let config = folder.join("simulated-hall.toml");
         std::fs::write(&config, sim_config(plan, hall, folder, None)?)?;

@@ -4,5 +4,4 @@
 pub mod compare;
 pub mod film;
 pub mod peer;
-pub mod recorded;
 pub mod stage;

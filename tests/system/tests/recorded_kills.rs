@@ -6,30 +6,20 @@
 //! `cargo test -p system-tests --test recorded_kills -- --ignored --nocapture`. A kill leaves what was written and not synced;
 //! what a power cut does to that is the virtual machine's test in tests/faults.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
-    time::Duration,
-};
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use region::{
     RegionPlan,
-    process::{binary, run, until},
+    process::until,
+    recorded::{HOLE_US, Recorded, SYNC_US, end_of, plays},
     start::Hall,
 };
 use serde_json::json;
-use system_tests::{
-    recorded::{Recorded, end_of, plays},
-    stage::{Stage, footage, reconfigure},
-};
+use system_tests::stage::{Stage, footage, reconfigure};
 
 const CAMERAS: u16 = 8;
 const PATIENCE: Duration = Duration::from_secs(120);
-/// What is written is on disk after this at the latest.
-const SYNC_US: i64 = 2_000_000;
-/// Between two pictures of a run; more is a hole.
-const HOLE_US: i64 = 500_000;
 
 /// Numbers that look drawn by lot, the same for the same seed (xorshift).
 struct Lot(u64);
@@ -90,31 +80,6 @@ async fn kill(hall: &mut Hall, recorded: &Recorded, gop_us: i64, counts: &mut Co
     Ok(())
 }
 
-/// Every hole between the files of a camera is a gap of the index; gives how many gaps each reason has.
-fn holes(recorded: &Recorded) -> Result<BTreeMap<String, usize>> {
-    let (segments, gaps) = (recorded.segments()?, recorded.gaps()?);
-    for two in segments.windows(2) {
-        let [before, after] = two else { continue };
-        let hole = after.start_us - before.end_us;
-        if before.camera != after.camera || hole <= HOLE_US {
-            continue;
-        }
-        let told = gaps.iter().any(|gap| {
-            gap.camera == before.camera
-                && gap.from_us <= before.end_us + HOLE_US
-                && gap.to_us == Some(after.start_us)
-        });
-        ensure!(told, "{} µs are missing of {} and no gap says so: {gaps:?}", hole, before.file);
-    }
-    let mut reasons = BTreeMap::new();
-    for gap in gaps {
-        ensure!(!gap.why.is_empty(), "a gap without a reason: {gap:?}");
-        let code = gap.why.split(':').next().unwrap_or_default().to_owned();
-        *reasons.entry(code).or_default() += 1;
-    }
-    Ok(reasons)
-}
-
 async fn killed(kills: usize) -> Result<()> {
     let seed =
         std::env::var("HALLWATCH_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_261_127);
@@ -151,7 +116,7 @@ async fn killed(kills: usize) -> Result<()> {
     counts.files = files.len();
     let played = tokio::task::spawn_blocking(move || files.iter().try_for_each(|path| plays(path)));
     played.await??;
-    let reasons = holes(&recorded)?;
+    let reasons = recorded.holes()?;
     for (camera, end, lost) in &counts.too_much {
         let gaps = recorded.gaps()?;
         let gap = gaps.iter().find(|gap| gap.camera == *camera && (gap.from_us - end).abs() <= HOLE_US);
@@ -162,14 +127,7 @@ async fn killed(kills: usize) -> Result<()> {
     ensure!(gaps >= kills * usize::from(CAMERAS), "{kills} kills and {gaps} gaps: {reasons:?}");
 
     let config = hall.edge_config_path().to_str().context("a path that is not UTF-8")?.to_owned();
-    let agent =
-        async |what: &str| run(&binary("edge-agent")?, &["recordings", what, "--config", &config], "").await;
-    let verified = agent("verify").await?;
-    let kept = (recorded.segments()?, recorded.gaps()?);
-    agent("rebuild").await?;
-    let made = (recorded.segments()?, recorded.gaps()?);
-    ensure!(kept.0 == made.0, "the index made again has other segments");
-    ensure!(kept.1 == made.1, "the index made again has other gaps:\n{:?}\n{:?}", kept.1, made.1);
+    let made = recorded.made_again(&config).await?;
 
     counts.lost_us.sort_unstable();
     let middle = counts.lost_us.get(counts.lost_us.len() / 2).copied().unwrap_or_default();
@@ -179,8 +137,8 @@ async fn killed(kills: usize) -> Result<()> {
         counts.worst_us as f64 / 1e6,
         middle as f64 / 1e6,
         counts.files,
-        made.0.len(),
-        verified.trim(),
+        made.rows,
+        made.verified,
     );
     stage.end().await
 }

@@ -9,11 +9,11 @@ use region::{
     RegionPlan,
     api::Api,
     process::{binary, run, until},
+    recorded::plays,
 };
 use serde_json::{Value, json};
 use system_tests::{
     peer::Peer,
-    recorded::plays,
     stage::{Stage, add_camera, clip, footage, reconfigure},
 };
 

@@ -7,6 +7,7 @@ pub(crate) mod full_disk;
 pub(crate) mod kills;
 pub(crate) mod links;
 pub(crate) mod power_cuts;
+pub(crate) mod recorded;
 pub(crate) mod service;
 pub(crate) mod storm;
 pub(crate) mod viewers;

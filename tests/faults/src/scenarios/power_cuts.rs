@@ -57,7 +57,7 @@ pub(crate) async fn model(count: u64, mut lot: Lot) -> Result<Tally> {
 /// Cuts the power of a virtual machine with the agent in it `count` times.
 pub(crate) async fn machine(count: u64, mut lot: Lot) -> Result<Tally> {
     let mut stage = Stage::without_lines("machine").await?;
-    let machine = Machine::make(&stage, 2).await?;
+    let machine = Machine::make(&stage, 2, "512M").await?;
     stage.keypads.on_sockets(&machine.lines());
     stage.staff(&mut lot, 0.4);
     let mut on = machine.start()?;

@@ -13,6 +13,13 @@ use anyhow::{Context, Result, ensure};
 use control_protocol::recording::{MARK, Mark};
 use rusqlite::{Connection, OpenFlags};
 
+use crate::process::{binary, run};
+
+/// What is written is on disk after this at the latest, µs.
+pub const SYNC_US: i64 = 2_000_000;
+/// Between two pictures of a run, µs; more is a hole.
+pub const HOLE_US: i64 = 500_000;
+
 /// A folder of recordings.
 pub struct Recorded(pub PathBuf);
 
@@ -109,6 +116,56 @@ impl Recorded {
         let mut rows: Vec<Gap> = rows.collect::<Result<_, _>>()?;
         rows.sort();
         Ok(rows)
+    }
+}
+
+/// What came of an index that was made again.
+pub struct MadeAgain {
+    /// Its segments.
+    pub rows: usize,
+    /// What the agent said of the recordings before.
+    pub verified: String,
+}
+
+impl Recorded {
+    /// Every hole between the files of a camera is a gap of the index; gives how many gaps each reason has.
+    pub fn holes(&self) -> Result<BTreeMap<String, usize>> {
+        let (segments, gaps) = (self.segments()?, self.gaps()?);
+        for two in segments.windows(2) {
+            let [before, after] = two else { continue };
+            let hole = after.start_us - before.end_us;
+            if before.camera != after.camera || hole <= HOLE_US {
+                continue;
+            }
+            let told = gaps.iter().any(|gap| {
+                gap.camera == before.camera
+                    && gap.from_us <= before.end_us + HOLE_US
+                    && gap.to_us == Some(after.start_us)
+            });
+            ensure!(told, "{hole} µs are missing of {} and no gap says so: {gaps:?}", before.file);
+        }
+        let mut reasons = BTreeMap::new();
+        for gap in gaps {
+            ensure!(!gap.why.is_empty(), "a gap without a reason: {gap:?}");
+            let code = gap.why.split(':').next().unwrap_or_default().to_owned();
+            *reasons.entry(code).or_default() += 1;
+        }
+        Ok(reasons)
+    }
+
+    /// Lets the agent of the configuration file `config`, which does not run, verify the recordings and make their index
+    /// again; fails where that is another than before.
+    pub async fn made_again(&self, config: &str) -> Result<MadeAgain> {
+        let agent = async |what: &str| {
+            run(&binary("edge-agent")?, &["recordings", what, "--config", config], "").await
+        };
+        let verified = agent("verify").await?.trim().to_owned();
+        let kept = (self.segments()?, self.gaps()?);
+        agent("rebuild").await?;
+        let made = (self.segments()?, self.gaps()?);
+        ensure!(kept.0 == made.0, "the index made again has other segments");
+        ensure!(kept.1 == made.1, "the index made again has other gaps:\n{:?}\n{:?}", kept.1, made.1);
+        Ok(MadeAgain { rows: made.0.len(), verified })
     }
 }
 
