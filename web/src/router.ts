@@ -35,6 +35,7 @@ export const router = createRouter({
         { path: "users", name: "admin-users", component: () => import("./admin/UsersPage.vue") },
         { path: "sessions", name: "admin-sessions", component: () => import("./admin/SessionsPage.vue") },
         { path: "retention", name: "admin-retention", component: () => import("./admin/RetentionPage.vue") },
+        { path: "authority", name: "admin-authority", component: () => import("./admin/AuthorityPage.vue") },
         { path: "audit", name: "admin-audit", component: () => import("./admin/AuditPage.vue") },
       ],
     },

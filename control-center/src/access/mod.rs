@@ -298,6 +298,12 @@ pub fn may_somewhere(person: &Person, action: Action) -> Result<(), Denied> {
     if person.grants.iter().any(|grant| grant.role.allows(action)) { Ok(()) } else { Err(Denied::Role) }
 }
 
+/// Whether `person` may do `action` to the whole centre: what belongs to no area alone.
+pub fn may_everywhere(person: &Person, action: Action) -> Result<(), Denied> {
+    let root = person.grants.iter().any(|grant| grant.role.allows(action) && grant.is_root());
+    if root { Ok(()) } else { Err(Denied::Role) }
+}
+
 /// Where a person may do an action, as one SQL predicate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scope(Vec<String>);

@@ -2,7 +2,11 @@
 //! but enrolment, and the routes of the node contract. What is wrong is told in plain words, because the person who
 //! reads them stands in a hall with a phone.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
 use axum::{
     Extension, Json, Router,
@@ -15,7 +19,7 @@ use axum::{
 use control_protocol::{
     DeliveryId, LeaseId, UtcMillis,
     channel::{COMMANDS_PATH, MAX_TEXT, MEDIA_PATH},
-    enrolment::{ENROL_PATH, EnrolRequest, Enrolled, RENEW_PATH, RenewRequest},
+    enrolment::{CONFIRM_PATH, ENROL_PATH, EnrolRequest, Enrolled, RENEW_PATH, RenewRequest},
     footage::FOOTAGE_PATH,
     frame,
     intake::{Answer, BOOT_HEADER, Behind, MAX_EVENTS, MAX_POST_BYTES, PATH as EVENTS_PATH},
@@ -37,7 +41,7 @@ use rustls::{
 use tokio::{
     io::BufReader,
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::{Semaphore, watch},
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -55,7 +59,7 @@ use crate::{
         problem::Problem,
         upgrade::Upgrade,
     },
-    store::{Sql, StoreError},
+    store::{Change, Sql, StoreError},
 };
 
 /// Read from a node's connection at a time: TLS itself reads no more than 4 KiB, and most pictures are longer.
@@ -82,6 +86,9 @@ const ROOM_KIB: usize = 128 * 1024;
 /// How often it is looked whether certificates were revoked elsewhere, by the command line.
 const REVOCATIONS: Duration = Duration::from_secs(4);
 const STOPPING: Duration = Duration::from_secs(4);
+/// How often it is looked whether a listener's certificate nears its end, and how soon again when it could not be renewed.
+const SHOWN: Duration = Duration::from_secs(3600);
+const SHOWN_AGAIN: Duration = Duration::from_secs(60);
 
 /// Why the listener does not serve.
 #[derive(Debug, thiserror::Error)]
@@ -104,11 +111,20 @@ pub async fn serve(
     names: &[String],
     stop: CancellationToken,
 ) -> Result<(), ServeError> {
-    let acceptor = TlsAcceptor::from(Arc::new(tls(&nodes, names)?));
+    let mut authorities = nodes.authorities().watch();
+    authorities.mark_unchanged();
+    let shown = Arc::new(RwLock::new(shown(&nodes, names)?));
     let tracker = TaskTracker::new();
     let router = router(nodes.clone(), stop.clone(), tracker.clone());
     let doorway = Doorway::new(CONNECTIONS, CONNECTIONS_OF_ADDRESS);
     tracker.spawn(watch_revocations(nodes.clone(), stop.clone()));
+    let (keeping, held, names) = (nodes.clone(), shown.clone(), names.to_vec());
+    let renewed = move || {
+        let config = self::shown(&keeping, &names)?;
+        *held.write().unwrap_or_else(PoisonError::into_inner) = config;
+        Ok(())
+    };
+    tracker.spawn(keep_shown("node", authorities, renewed, stop.clone()));
     tracing::info!(address = ?listener.local_addr().ok(), pin = %nodes.pin(), "nodes are served");
     loop {
         let accepted = tokio::select! {
@@ -128,7 +144,8 @@ pub async fn serve(
             tracing::warn!(%address, "too many connections on the node listener; this one is closed");
             continue;
         };
-        let (acceptor, router, stop) = (acceptor.clone(), router.clone(), stop.clone());
+        let acceptor = TlsAcceptor::from(shown.read().unwrap_or_else(PoisonError::into_inner).clone());
+        let (router, stop) = (router.clone(), stop.clone());
         tracker.spawn(connection(acceptor, router, stream, address, place, stop));
     }
     tracker.close();
@@ -195,11 +212,45 @@ async fn connection(
     drop(place);
 }
 
-fn tls(nodes: &Nodes, names: &[String]) -> Result<ServerConfig, ServeError> {
-    let shown = nodes.ca().nodes_certificate(names, nodes.now())?;
+/// Looks after what a listener shows: anew once an authority comes or goes, and before its certificate ends, with no start
+/// in between.
+pub(crate) async fn keep_shown(
+    listener: &'static str,
+    mut authorities: watch::Receiver<u64>,
+    renewed: impl Fn() -> anyhow::Result<()> + Send + Sync + 'static,
+    stop: CancellationToken,
+) {
+    let renewed = Arc::new(renewed);
+    let mut wait = SHOWN;
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(wait) => {}
+            changed = authorities.changed() => if changed.is_err() { return },
+        }
+        let renewed = renewed.clone();
+        wait = match tokio::task::spawn_blocking(move || renewed()).await {
+            Ok(Ok(())) => SHOWN,
+            Ok(Err(error)) => {
+                tracing::error!(listener, %error, "the listener's certificate cannot be renewed; the one it has is shown");
+                SHOWN_AGAIN
+            }
+            Err(error) => {
+                tracing::error!(listener, %error, "the listener's certificate cannot be renewed; the one it has is shown");
+                SHOWN_AGAIN
+            }
+        };
+    }
+}
+
+/// What the listener shows and takes now.
+fn shown(nodes: &Nodes, names: &[String]) -> Result<Arc<ServerConfig>, ServeError> {
+    let shown = nodes.authorities().nodes_certificate(names, nodes.now())?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut roots = RootCertStore::empty();
-    roots.add(nodes.ca().der().clone())?;
+    for ca in nodes.authorities().trusted() {
+        roots.add(ca.der().clone())?;
+    }
     let inner = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
         .allow_unauthenticated()
         .build()
@@ -212,7 +263,7 @@ fn tls(nodes: &Nodes, names: &[String]) -> Result<ServerConfig, ServeError> {
     // A resumed session would pass by the verifier, and with it a revocation.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
-    Ok(config)
+    Ok(Arc::new(config))
 }
 
 /// Verifies against the centre's own CA; turns away what is revoked or was never recorded; lets a certificate in that
@@ -314,6 +365,7 @@ fn router(nodes: Nodes, stop: CancellationToken, tracker: TaskTracker) -> Router
     Router::new()
         .route(ENROL_PATH, post(enrol).layer(small))
         .route(RENEW_PATH, post(renew).layer(small))
+        .route(CONFIRM_PATH, post(confirm).layer(small))
         .route(EVENTS_PATH, get(mark).post(events))
         .route(COMMANDS_PATH, any(commands))
         .route(&format!("{MEDIA_PATH}/{{lease}}"), any(stream))
@@ -401,13 +453,7 @@ impl From<PairingError> for Problem {
                 problem
             }
             PairingError::Ca(CaError::Request(_)) => Self::bad_request(words),
-            PairingError::Ca(error) => {
-                tracing::error!(%error, "the authority failed");
-                Self::new(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "the centre's authority failed: its log says why",
-                )
-            }
+            PairingError::Ca(error) => error.into(),
             PairingError::Store(error) => error.into(),
         }
     }
@@ -433,7 +479,12 @@ async fn renew(
     let nodes = &listener.nodes;
     let now: UtcMillis = nodes.now();
     let NodeIdentity { node, hall, serial, .. } = identity;
-    let signed = nodes.ca().sign_node(&node, &hall, &request.csr_pem, now).map_err(PairingError::from)?;
+    // An agent of before would refuse what comes from an authority that it does not know yet.
+    let authorities = nodes.authorities();
+    let ca =
+        if request.several { None } else { authorities.former() }.unwrap_or_else(|| authorities.signer());
+    let ca_pem = if request.several { authorities.trusted_pem() } else { ca.pem().to_owned() };
+    let signed = ca.sign_node(&node, &hall, &request.csr_pem, now).map_err(PairingError::from)?;
     let certificate_pem = signed.pem.clone();
     let (of_node, of_hall) = (node.clone(), hall.clone());
     nodes
@@ -447,13 +498,28 @@ async fn renew(
             if stands.is_none() {
                 return Err(PairingError::NotValid);
             }
-            certificates::insert(tx, &of_node, &of_hall, &signed, now)?;
+            certificates::insert(tx, (&of_node, &of_hall), &signed, ca.pin(), now)?;
             Ok(())
         })
         .await?;
     nodes.certificates().load(nodes.store()).await?;
     tracing::info!(%node, "a node's certificate was renewed");
-    Ok(Json(Enrolled { node, hall, certificate_pem, ca_pem: nodes.ca().pem().to_owned() }))
+    Ok(Json(Enrolled { node, hall, certificate_pem, ca_pem }))
+}
+
+/// A node shows that it holds its new certificate, by coming with it.
+async fn confirm(State(listener): State<Listener>, Known(identity): Known) -> Result<StatusCode, Problem> {
+    let now = listener.nodes.now();
+    listener
+        .nodes
+        .store()
+        .write("certificate in use", move |tx| {
+            certificates::used(tx, &identity.serial, now)?;
+            tx.changes.push(Change::Node(identity.node));
+            Ok::<_, StoreError>(())
+        })
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Refuses a machine while another is connected with the same certificate. What a copied disk sends would take the place

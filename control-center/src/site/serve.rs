@@ -31,7 +31,7 @@ use crate::{
     config::Config,
     evidence::{Evidence, key::EvidenceKey},
     live::Live,
-    nodes::{self, Nodes, ServerCertificate},
+    nodes::{self, Nodes},
     params, queue, statistics,
     store::{Store, StoreError, Tx},
     webhooks::{Runner, Secrets},
@@ -114,9 +114,18 @@ async fn serve(
         nodes: url(nodes_listener.local_addr()?, &config.site_names),
         pin: nodes.pin().to_string(),
     };
-    let tls = tls(nodes.ca().site_certificate(&config.site_names, clock.now())?)?;
+    let mut authorities = nodes.authorities().watch();
+    authorities.mark_unchanged();
+    let shown = RustlsConfig::from_config(tls(&nodes, &config.site_names, &clock)?);
+    let (keeping, held, time) = (nodes.clone(), shown.clone(), clock.clone());
+    let (names, folder, at) = (config.site_names.clone(), config.data.clone(), addresses.clone());
+    let renewed = move || {
+        held.reload_from_config(tls(&keeping, &names, &time)?);
+        write_addresses(&folder, &Addresses { pin: keeping.pin().to_string(), ..at.clone() })
+    };
+    tokio::spawn(nodes::serve::keep_shown("site", authorities, renewed, stop.clone()));
     let handle = Handle::new();
-    let acceptor = RustlsAcceptor::new(tls).acceptor(Doorway::of_people());
+    let acceptor = RustlsAcceptor::new(shown).acceptor(Doorway::of_people());
     let mut server = axum_server::from_tcp(site_listener)?.acceptor(acceptor).handle(handle.clone());
     server.http_builder().http1().timer(hyper_util::rt::TokioTimer::new()).header_read_timeout(HEADERS);
     let mut scores = work.spawn(queue::keep_scores(centre.clone()));
@@ -232,14 +241,16 @@ fn url(bound: SocketAddr, names: &[String]) -> String {
     format!("https://{host}:{}", bound.port())
 }
 
-fn tls(certificate: ServerCertificate) -> Result<RustlsConfig> {
+/// What the people's site shows now. Blocks.
+fn tls(nodes: &Nodes, names: &[String], clock: &Clock) -> Result<Arc<rustls::ServerConfig>> {
+    let certificate = nodes.authorities().site_certificate(names, clock.now())?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_single_cert(certificate.chain, certificate.key)?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(RustlsConfig::from_config(Arc::new(config)))
+    Ok(Arc::new(config))
 }
 
 fn write_addresses(data: &Path, addresses: &Addresses) -> Result<()> {

@@ -4,7 +4,7 @@ import type zh from "./admin.zh-CN";
 
 const en: typeof zh = {
   title: "Administration", updated: "updated {time}", refresh: "Refresh", more: "Show more", none: "Nothing matches", loading: "Loading…", save: "Save", cancel: "Cancel", edit: "Change", remove: "Remove", add: "Add", all: "All", copy: "Copy", copied: "Copied", close: "Close", clear: "Clear",
-  tabs: { tree: "Places", users: "People and rights", sessions: "Sessions", nodes: "Nodes and certificates", retention: "Retention", audit: "Audit log" },
+  tabs: { tree: "Places", users: "People and rights", sessions: "Sessions", nodes: "Nodes and certificates", retention: "Retention", authority: "Authority", audit: "Audit log" },
   tree: {
     title: "Areas, halls and windows", kind: "Kind", name: "Name", code: "Code", inside: "Below", halls_n: "{n} halls", windows_n: "{n} windows", level: "Level", levels: { region: "Region", city: "City", county: "County" },
     add_area: "Add area", add_hall: "Add hall", add_window: "Add window", edit_area: "Change area", edit_hall: "Change hall", edit_window: "Change window", area: "Area", hall: "Hall", window: "Window",
@@ -30,10 +30,17 @@ const en: typeof zh = {
     signed: "{rows} rows, signed up to row {signed} ({at})", unsigned: "{rows} rows, not signed yet", key: "signed by {key}", verify: "control-center audit verify on the centre's machine checks the whole chain.",
     actions: {
       session_opened: "Signed in", session_closed: "Signed out", session_refused: "Sign-in refused", session_ended: "Session ended", password_changed: "Password changed", password_set: "Password set at the command line", user_added: "Person added", user_changed: "Person changed", user_removed: "Person removed", second_factor_on: "Second factor on", second_factor_off: "Second factor off",
-      area_added: "Area added", area_changed: "Area changed", area_removed: "Area removed", hall_added: "Hall added", hall_changed: "Hall changed", hall_removed: "Hall removed", window_added: "Window added", window_changed: "Window changed", window_removed: "Window removed", pairing_code_issued: "Pairing code issued", node_revoked: "Node revoked", node_ordered: "Node ordered", node_quarantine_lifted: "Quarantine lifted",
+      area_added: "Area added", area_changed: "Area changed", area_removed: "Area removed", hall_added: "Hall added", hall_changed: "Hall changed", hall_removed: "Hall removed", window_added: "Window added", window_changed: "Window changed", window_removed: "Window removed", pairing_code_issued: "Pairing code issued", node_revoked: "Node revoked", node_ordered: "Node ordered", node_quarantine_lifted: "Quarantine lifted", authority_change_begun: "Change of the authority begun", authority_retired: "Former authority retired",
       live_watch: "Watched live", audit_exported: "Audit log exported", personal_shown: "Personal data shown", evidence_exported: "Evidence exported", pairing_asked: "Paired at the hall",
       camera_moved: "Camera moved", live_still: "Still of now", picture_still: "Still of a fault", recording_held: "Footage held", recording_released: "Footage released", site_pass_issued: "Site pass issued", site_pass_revoked: "Site pass revoked", tree_imported: "Tree imported", wall_preset_added: "Preset added", wall_preset_changed: "Preset changed", wall_preset_removed: "Preset removed", replay_clip: "Replayed a clip", replay_timeline: "Saw a case's timeline", staff_changed: "Staff changed", staff_removed: "Staff removed",
     },
+  },
+  authority: {
+    title: "Authority", hint: "The centre's own authority signs the certificates of the halls' nodes and of the centre's two listeners. While it is changed both are there: nodes learn the new one over the connection they have and renew their certificates by themselves, with no pairing; the former is retired when all have. Browsers must be given the new certificate before that.",
+    signer: "Signs now", former: "Former, being left", pin: "Pin of its key", since: "Since", download: "Certificate, for browsers", change: "Change the authority", retire: "Retire the former",
+    steady: "Nothing is being changed; {all} nodes hold its certificates", renewing: "Changing: {renewed} nodes have renewed, {left} still hold a former certificate", renewed: "All {all} nodes have renewed; the former can be retired",
+    hall: "Hall", node: "Node", holds: "Holds", of_signer: "New certificate", of_former: "Former certificate", seen: "Last heard", expires: "Good until", none: "No node is paired yet", comma: ", ",
+    change_text: "Makes a new authority. Nodes renew their certificates by themselves; certificates of both count meanwhile, and nothing is interrupted. Back the centre up as soon as it has begun, and give people's computers the new certificate.", retire_text: "All nodes have renewed. From then on former certificates are refused, the former's key is removed from this machine, and the people's site shows the new one. This cannot be taken back.", leave_text: "{n} nodes still hold a former certificate: {names}. They are cut off at once and must each be paired anew. This cannot be taken back.",
   },
   retention: {
     title: "Retention of recordings", hint: "Each hall's edge agent keeps footage as its configuration says; this is how they stand now.", hall: "Hall", keep: "To be kept", holds: "Fits on the disk", free: "Free", state: "State", days: "{n} days", good: "Enough", short: "Too short", stopped: "Recording has stopped: {why}", offline: "Hall offline", none: "Nothing is recorded", asking: "Asking…", gb: "{n} GB",
