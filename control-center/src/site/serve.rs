@@ -27,8 +27,10 @@ use crate::{
         first_administrator,
     },
     areas::{import, tree},
+    backup,
     centre::Parts,
     config::Config,
+    data_lock::DataLock,
     evidence::{Evidence, key::EvidenceKey},
     live::Live,
     nodes::{self, Nodes},
@@ -59,13 +61,14 @@ pub struct Addresses {
 
 /// Opens the store of a data folder, which is made if need be for its owner alone. Blocking.
 pub fn open_store(data: &Path) -> Result<Store> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(data)
-        .with_context(|| format!("making the data folder {}", data.display()))?;
+    make_folder(data)?;
     Ok(Store::open_sqlite(&data.join(DATABASE))?)
+}
+
+fn make_folder(data: &Path) -> Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data);
+    made.with_context(|| format!("making the data folder {}", data.display()))
 }
 
 /// Runs a centre until `stop`: connections and pictures on the runtime this is called on, which may be of one thread, and
@@ -78,7 +81,11 @@ pub async fn run(
     announce: impl FnOnce(&str, &str),
 ) -> Result<()> {
     let data = config.data.clone();
-    let store = tokio::task::spawn_blocking(move || open_store(&data)).await??;
+    let (_alone, store) = tokio::task::spawn_blocking(move || {
+        make_folder(&data)?;
+        anyhow::Ok((DataLock::take(&data)?, open_store(&data)?))
+    })
+    .await??;
     let result = serve(&config, clock, work, stop, announce, store.clone()).await;
     store.close().await;
     tracing::info!("the centre has stopped");
@@ -93,6 +100,7 @@ async fn serve(
     announce: impl FnOnce(&str, &str),
     store: Store,
 ) -> Result<()> {
+    backup::note_restore(&store, &config.data, clock.now()).await?;
     first_start(config, &store, clock.now()).await?;
     if let Some((name, password)) = first_administrator(&store, clock.now()).await? {
         announce(&name, &password);
