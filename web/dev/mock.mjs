@@ -142,6 +142,7 @@ function answer(method, url, body) {
   if (path === "/users" && method === "POST") return [201, { password: "ab3de-fgh5j-k7mno-pq2st" }];
   if (path.startsWith("/users/")) return body?.reset_password ? [200, { password: "ab3de-fgh5j-k7mno-pq2st" }] : [200, null];
   if (path === "/users") return list([["admin", "administrator", "450000"], ["wei", "supervisor", "450100"], ["tang", "hall_manager", "450103-01"], ["nong", "hr", "450103"], ["lu", "technician", "450000"]].map(([name, role, scope], i) => ({ name, grants: i === 2 ? [{ role, scope }, { role: "hr", scope }] : [{ role, scope }], must_change: i === 3, disabled: i === 4, second_factor: i < 2, created_at: iso(Date.now() - 9e8), signed_in_at: i === 3 ? null : iso(Date.now() - 4e6 * (i + 1)) })));
+  if (path === "/second-factor-roles") return [200, { roles: ["administrator", "supervisor", "hall_manager", "hr", "technician"].map((role, i) => ({ role, required: body ? body.roles.includes(role) : i === 0, people: 2 + i * 3, without: i * 2 })) }];
   if (path === "/authority") {
     const one = (c, days) => ({ pin: c.repeat(8), since: iso(Date.now() - days * 86_400_000), pem: "-----BEGIN CERTIFICATE-----\n-----END CERTIFICATE-----\n" });
     const nodes = ["青秀区政务服务中心", "兴宁区政务服务中心", "灵山县政务服务中心"].map((hall_name, i) => ({ node: `hall-45010${3 - i}-01`, hall: `45010${3 - i}-01`, hall_name, renewed: i !== 1, connected: i !== 1, last_seen: iso(Date.now() - i * 7_200_000), expires_at: iso(Date.now() + (i + 20) * 86_400_000) }));

@@ -13,6 +13,7 @@ mod person;
 pub(crate) mod personal;
 mod routes;
 mod second_factor;
+mod second_factor_policy;
 mod session;
 mod sessions;
 mod totp;
@@ -218,7 +219,7 @@ impl Grant {
 }
 
 /// Somebody who is signed in. As an extractor it refuses with 401 whoever is not, and with 403 whoever must choose a
-/// new password first.
+/// new password or set up a second factor first.
 #[derive(Debug, Clone)]
 pub struct Person {
     /// The name they sign in with.
@@ -227,6 +228,8 @@ pub struct Person {
     pub grants: Arc<[Grant]>,
     /// Whether they must choose a new password before anything else.
     pub must_change: bool,
+    /// Whether one of their roles must have a second factor, and they have none yet.
+    pub must_have_factor: bool,
     /// Where they come from, for the audit log.
     pub address: Arc<str>,
     /// The hash of their session's token.

@@ -21,13 +21,15 @@ export default {
     title: "登录会话", user: "用户", address: "来源地址", agent: "浏览器", opened: "登录时间", seen: "最近活动", current: "当前会话", end: "结束会话", end_text: "{user} 在 {address} 的会话将立即结束，打开的视频墙在数秒内关闭。", own: "我的登录会话", empty: "没有其他会话",
   },
   second: {
+    policy: "必须启用双因素的角色", policy_hint: "开启后，该角色人员在设置好身份验证器之前不能进行任何其他操作，立即生效；默认均不强制。", required: "必须启用", free: "自愿启用", count: "{people} 人，其中 {without} 人未启用", required_text: "{role}的 {without} 名未启用人员下次操作前必须先设置双因素验证，打开的视频墙将关闭。", free_text: "{role}将可以只用密码登录；已启用的人员不受影响，可自行停用。",
+    must: "您的角色必须启用双因素验证。请先完成下面的设置，之后才能使用其他功能。", kept: "已启用。您的角色必须使用双因素验证，不能自行停用；更换手机请联系管理员解除后重新设置。",
     title: "双因素验证", on: "已启用：登录时需要身份验证器显示的动态码。", off: "未启用。启用后，登录时除密码外还需输入手机身份验证器显示的六位动态码。", begin: "启用", scan: "用身份验证器（如 FreeOTP）扫描二维码，或手工输入密钥：", code: "动态码", confirm: "确认启用", remove: "停用双因素", password: "当前密码", done: "双因素验证已启用，其他登录已退出", removed: "双因素验证已停用", wanted: "请输入身份验证器显示的六位动态码", wrong: "动态码错误或已使用，请输入下一个",
   },
   audit: {
     title: "审计日志", n: "序号", at: "时间", who: "人员", action: "操作", object: "对象", address: "来源地址", detail: "详情", from: "起", to: "止", any_action: "全部操作", export: "导出 CSV",
     signed: "共 {rows} 条，前 {signed} 条已签名（{at}）", unsigned: "共 {rows} 条，尚未签名", key: "签名公钥 {key}", verify: "在中心服务器上运行 control-center audit verify 可核对整条链。",
     actions: {
-      session_opened: "登录", session_closed: "退出登录", session_refused: "登录被拒", session_ended: "结束他人会话", password_changed: "修改密码", password_set: "命令行设置密码", user_added: "新增人员", user_changed: "修改人员", user_removed: "删除人员", second_factor_on: "启用双因素", second_factor_off: "停用双因素",
+      session_opened: "登录", session_closed: "退出登录", session_refused: "登录被拒", session_ended: "结束他人会话", password_changed: "修改密码", password_set: "命令行设置密码", user_added: "新增人员", user_changed: "修改人员", user_removed: "删除人员", second_factor_on: "启用双因素", second_factor_off: "停用双因素", second_factor_demanded: "设定必须双因素的角色",
       area_added: "新增区域", area_changed: "修改区域", area_removed: "删除区域", hall_added: "新增大厅", hall_changed: "修改大厅", hall_removed: "删除大厅", window_added: "新增窗口", window_changed: "修改窗口", window_removed: "删除窗口", pairing_code_issued: "生成配对码", node_revoked: "吊销节点证书", node_ordered: "向节点下达指令", node_quarantine_lifted: "解除节点隔离", authority_change_begun: "开始更换证书机构", authority_retired: "停用旧证书机构", centre_backed_up: "备份中心", centre_restored: "从备份恢复中心",
       live_watch: "观看实时画面", audit_exported: "导出审计日志", personal_shown: "查看完整个人信息", evidence_exported: "导出证据包", pairing_asked: "现场配对操作",
       camera_moved: "转动摄像机", live_still: "查看实时截图", picture_still: "查看异常截图", recording_held: "保留录像", recording_released: "解除录像保留", site_pass_issued: "签发现场通行码", site_pass_revoked: "吊销现场通行码", tree_imported: "导入组织机构", wall_preset_added: "新增预案", wall_preset_changed: "修改预案", wall_preset_removed: "删除预案", replay_clip: "回放录像", replay_timeline: "查看办件时间线", staff_changed: "修改人员名录", staff_removed: "删除人员名录",

@@ -2,3 +2,10 @@
 -- with it, so that an authority is not retired while machines still need it.
 ALTER TABLE certificates ADD COLUMN authority TEXT;
 ALTER TABLE certificates ADD COLUMN used_at INTEGER;
+
+-- Roles whose people must have a second factor before they may do anything but set it up.
+CREATE TABLE second_factor_roles (
+    role   TEXT PRIMARY KEY,
+    since  INTEGER NOT NULL,
+    set_by TEXT NOT NULL
+);
