@@ -15,6 +15,7 @@ mod media;
 pub mod pairing;
 pub mod registry;
 pub mod serve;
+pub(crate) mod shown;
 pub mod verify;
 
 #[cfg(test)]

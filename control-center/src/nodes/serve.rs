@@ -1,6 +1,5 @@
-//! The node listener: TLS with the centre's own certificate, a client certificate of the centre's own CA on every route
-//! but enrolment, and the routes of the node contract. What is wrong is told in plain words, because the person who
-//! reads them stands in a hall with a phone.
+//! The node listener: TLS (`shown`), a client certificate of the centre's own CA on every route but enrolment, and the routes
+//! of the node contract. What is wrong is told in plain words, because the person who reads them stands in a hall with a phone.
 
 use std::{
     net::SocketAddr,
@@ -29,28 +28,18 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, RootCertStore, SignatureScheme,
-    client::danger::HandshakeSignatureValid,
-    pki_types::{CertificateDer, UnixTime},
-    server::{
-        NoServerSessionStorage, ServerConfig, WebPkiClientVerifier,
-        danger::{ClientCertVerified, ClientCertVerifier},
-    },
-};
 use tokio::{
     io::BufReader,
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, watch},
+    sync::Semaphore,
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    CaError, NodeIdentity, Nodes, Standing,
-    ca::RENEW_LATE_DAYS,
-    certificates, channel, deliveries, intake, media,
+    CaError, NodeIdentity, Nodes, Standing, certificates, channel, deliveries, intake, media,
     pairing::{self, PairingError},
+    shown::{keep_shown, shown},
 };
 use crate::{
     params,
@@ -86,9 +75,8 @@ const ROOM_KIB: usize = 128 * 1024;
 /// How often it is looked whether certificates were revoked elsewhere, by the command line.
 const REVOCATIONS: Duration = Duration::from_secs(4);
 const STOPPING: Duration = Duration::from_secs(4);
-/// How often it is looked whether a listener's certificate nears its end, and how soon again when it could not be renewed.
-const SHOWN: Duration = Duration::from_secs(3600);
-const SHOWN_AGAIN: Duration = Duration::from_secs(60);
+/// After so many seconds a hall tries again when the disk is full.
+const FULL_AGAIN: u64 = 3;
 
 /// Why the listener does not serve.
 #[derive(Debug, thiserror::Error)]
@@ -113,14 +101,14 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     let mut authorities = nodes.authorities().watch();
     authorities.mark_unchanged();
-    let shown = Arc::new(RwLock::new(shown(&nodes, names)?));
+    let showing = Arc::new(RwLock::new(shown(&nodes, names)?));
     let tracker = TaskTracker::new();
     let router = router(nodes.clone(), stop.clone(), tracker.clone());
     let doorway = Doorway::new(CONNECTIONS, CONNECTIONS_OF_ADDRESS);
     tracker.spawn(watch_revocations(nodes.clone(), stop.clone()));
-    let (keeping, held, names) = (nodes.clone(), shown.clone(), names.to_vec());
+    let (keeping, held, names) = (nodes.clone(), showing.clone(), names.to_vec());
     let renewed = move || {
-        let config = self::shown(&keeping, &names)?;
+        let config = shown(&keeping, &names)?;
         *held.write().unwrap_or_else(PoisonError::into_inner) = config;
         Ok(())
     };
@@ -144,7 +132,7 @@ pub async fn serve(
             tracing::warn!(%address, "too many connections on the node listener; this one is closed");
             continue;
         };
-        let acceptor = TlsAcceptor::from(shown.read().unwrap_or_else(PoisonError::into_inner).clone());
+        let acceptor = TlsAcceptor::from(showing.read().unwrap_or_else(PoisonError::into_inner).clone());
         let (router, stop) = (router.clone(), stop.clone());
         tracker.spawn(connection(acceptor, router, stream, address, place, stop));
     }
@@ -210,127 +198,6 @@ async fn connection(
         tracing::debug!(%address, %error, "a node's connection ended");
     }
     drop(place);
-}
-
-/// Looks after what a listener shows: anew once an authority comes or goes, and before its certificate ends, with no start
-/// in between.
-pub(crate) async fn keep_shown(
-    listener: &'static str,
-    mut authorities: watch::Receiver<u64>,
-    renewed: impl Fn() -> anyhow::Result<()> + Send + Sync + 'static,
-    stop: CancellationToken,
-) {
-    let renewed = Arc::new(renewed);
-    let mut wait = SHOWN;
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(wait) => {}
-            changed = authorities.changed() => if changed.is_err() { return },
-        }
-        let renewed = renewed.clone();
-        wait = match tokio::task::spawn_blocking(move || renewed()).await {
-            Ok(Ok(())) => SHOWN,
-            Ok(Err(error)) => {
-                tracing::error!(listener, %error, "the listener's certificate cannot be renewed; the one it has is shown");
-                SHOWN_AGAIN
-            }
-            Err(error) => {
-                tracing::error!(listener, %error, "the listener's certificate cannot be renewed; the one it has is shown");
-                SHOWN_AGAIN
-            }
-        };
-    }
-}
-
-/// What the listener shows and takes now.
-fn shown(nodes: &Nodes, names: &[String]) -> Result<Arc<ServerConfig>, ServeError> {
-    let shown = nodes.authorities().nodes_certificate(names, nodes.now())?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut roots = RootCertStore::empty();
-    for ca in nodes.authorities().trusted() {
-        roots.add(ca.der().clone())?;
-    }
-    let inner = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
-        .allow_unauthenticated()
-        .build()
-        .map_err(|error| ServeError::Verifier(error.to_string()))?;
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_client_cert_verifier(Arc::new(NodeVerifier { inner, nodes: nodes.clone() }))
-        .with_single_cert(shown.chain, shown.key)?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    // A resumed session would pass by the verifier, and with it a revocation.
-    config.session_storage = Arc::new(NoServerSessionStorage {});
-    config.send_tls13_tickets = 0;
-    Ok(Arc::new(config))
-}
-
-/// Verifies against the centre's own CA; turns away what is revoked or was never recorded; lets a certificate in that
-/// ended at most 180 days ago, which is then good for renewal alone (halls can be dark for months).
-struct NodeVerifier {
-    inner: Arc<dyn ClientCertVerifier>,
-    nodes: Nodes,
-}
-
-impl std::fmt::Debug for NodeVerifier {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("NodeVerifier")
-    }
-}
-
-impl ClientCertVerifier for NodeVerifier {
-    fn client_auth_mandatory(&self) -> bool {
-        false
-    }
-
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.inner.root_hint_subjects()
-    }
-
-    fn verify_client_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        now: UnixTime,
-    ) -> Result<ClientCertVerified, rustls::Error> {
-        let identity = NodeIdentity::read(end_entity).ok_or(CertificateError::BadEncoding)?;
-        let end = u64::try_from(identity.not_after.0 / 1000).unwrap_or(0);
-        let late = now.as_secs().saturating_sub(end);
-        let judged_at = if late > 0 && late <= RENEW_LATE_DAYS as u64 * 24 * 3600 {
-            UnixTime::since_unix_epoch(Duration::from_secs(end.saturating_sub(1)))
-        } else {
-            now
-        };
-        let verified = self.inner.verify_client_cert(end_entity, intermediates, judged_at)?;
-        match self.nodes.certificates().standing(&identity.serial) {
-            Standing::Good => Ok(verified),
-            Standing::Revoked => Err(CertificateError::Revoked.into()),
-            Standing::Unknown => Err(CertificateError::ApplicationVerificationFailure.into()),
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner.verify_tls12_signature(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner.verify_tls13_signature(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
-    }
 }
 
 async fn watch_revocations(nodes: Nodes, stop: CancellationToken) {
@@ -582,8 +449,22 @@ async fn events(
             tracing::warn!(node = %identity.node, %error, "a batch was refused");
             Err(Problem::bad_request(error.to_string()))
         }
-        Err(intake::IntakeError::Store(error)) => Err(error.into()),
+        Err(intake::IntakeError::Store(error)) => Err(not_stored(error)),
         Err(intake::IntakeError::Stopping) => Err(StoreError::Closed.into()),
+    }
+}
+
+/// What a hall is told whose batch could not be stored. On a full disk it keeps what it has and asks again soon enough to be
+/// heard at once when there is space again.
+fn not_stored(error: StoreError) -> Problem {
+    match error {
+        StoreError::Full => {
+            tracing::error!(%error, "a batch is not taken");
+            let mut problem = busy(&error.to_string());
+            problem.retry_after = Some(FULL_AGAIN);
+            problem
+        }
+        other => other.into(),
     }
 }
 
@@ -632,4 +513,19 @@ async fn footage(
         // Whoever waited may have gone; the connection then closes.
         let _ = awaited.send(socket);
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_something_to_wait_for() {
+        let response = not_stored(StoreError::Full).into_response();
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers()[http::header::RETRY_AFTER], FULL_AGAIN.to_string());
+        let response = not_stored(StoreError::Read("x".into())).into_response();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(!response.headers().contains_key(http::header::RETRY_AFTER));
+    }
 }

@@ -131,7 +131,7 @@ async fn serve(
         held.reload_from_config(tls(&keeping, &names, &time)?);
         write_addresses(&folder, &Addresses { pin: keeping.pin().to_string(), ..at.clone() })
     };
-    tokio::spawn(nodes::serve::keep_shown("site", authorities, renewed, stop.clone()));
+    tokio::spawn(nodes::shown::keep_shown("site", authorities, renewed, stop.clone()));
     let handle = Handle::new();
     let acceptor = RustlsAcceptor::new(shown).acceptor(Doorway::of_people());
     let mut server = axum_server::from_tcp(site_listener)?.acceptor(acceptor).handle(handle.clone());
