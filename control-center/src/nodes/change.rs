@@ -6,8 +6,10 @@ use control_protocol::{Digest, HallId, NodeId, UtcMillis};
 use super::{
     Ca, CaError, Nodes,
     ca::{DAY_MS, RENEW_LATE_DAYS},
+    certificates,
 };
 use crate::{
+    access::audit::{Entry, record},
     params,
     store::{Change, Sql, StoreError, Tx},
 };
@@ -80,7 +82,40 @@ pub fn holdings(sql: &mut dyn Sql, of: Digest, now: UtcMillis) -> Result<Vec<Hol
     Ok(found)
 }
 
+/// Writes down that the node came with this certificate; while the authority is changed, in the audit log too, the first time
+/// that it is one of the new. `signer`: the new one's pin, while one is.
+pub(super) fn came(
+    sql: &mut dyn Sql,
+    node: &NodeId,
+    serial: &str,
+    signer: Option<Digest>,
+    now: UtcMillis,
+) -> Result<(), StoreError> {
+    if let Some(signer) = signer.map(|pin| pin.to_string()) {
+        let first = sql.query_one(
+            "SELECT 1 FROM certificates WHERE serial = $1 AND authority = $2 AND used_at IS NULL",
+            params![serial, signer],
+        )?;
+        if first.is_some() {
+            let entry = Entry {
+                who: node.as_str(),
+                address: "its hall",
+                action: "authority.node_renewed",
+                object: &signer,
+                detail: serial,
+            };
+            record(sql, &entry, now)?;
+        }
+    }
+    certificates::used(sql, serial, now)
+}
+
 impl Nodes {
+    /// The pin of the authority that follows, while one is being left.
+    pub(super) fn follows(&self) -> Option<Digest> {
+        self.authorities().former().map(|_| self.pin())
+    }
+
     /// Makes the authority that follows; `None` where the change has begun already. Nodes are told on their channels.
     pub async fn begin_change(&self) -> Result<Option<std::sync::Arc<Ca>>, CaError> {
         let (nodes, now) = (self.clone(), self.now());

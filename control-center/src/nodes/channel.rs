@@ -15,7 +15,7 @@ use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    NodeIdentity, Nodes, certificates, count,
+    NodeIdentity, Nodes, change, count,
     intake::raise,
     registry::{Joined, Link, OUTBOX},
 };
@@ -117,9 +117,11 @@ pub(super) async fn run(nodes: Nodes, identity: NodeIdentity, mut socket: Socket
 
 /// Notes with which certificate the node came. Not again while the channel stands: it may renew it meanwhile.
 async fn came(nodes: &Nodes, link: &Arc<Link>) {
-    let (now, serial) = (nodes.now(), link.serial.clone());
-    let noted =
-        nodes.store().write("certificate in use", move |tx| certificates::used(tx, &serial, now)).await;
+    let (now, signer, link) = (nodes.now(), nodes.follows(), link.clone());
+    let noted = nodes
+        .store()
+        .write("certificate in use", move |tx| change::came(tx, &link.node, &link.serial, signer, now))
+        .await;
     if let Err(error) = noted {
         tracing::warn!(%error, "which certificate the node holds could not be stored");
     }

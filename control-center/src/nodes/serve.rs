@@ -37,7 +37,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    CaError, NodeIdentity, Nodes, Standing, certificates, channel, deliveries, intake, media,
+    CaError, NodeIdentity, Nodes, Standing, certificates, change, channel, deliveries, intake, media,
     pairing::{self, PairingError},
     shown::{keep_shown, shown},
 };
@@ -376,12 +376,12 @@ async fn renew(
 
 /// A node shows that it holds its new certificate, by coming with it.
 async fn confirm(State(listener): State<Listener>, Known(identity): Known) -> Result<StatusCode, Problem> {
-    let now = listener.nodes.now();
+    let (now, signer) = (listener.nodes.now(), listener.nodes.follows());
     listener
         .nodes
         .store()
         .write("certificate in use", move |tx| {
-            certificates::used(tx, &identity.serial, now)?;
+            change::came(tx, &identity.node, &identity.serial, signer, now)?;
             tx.changes.push(Change::Node(identity.node));
             Ok::<_, StoreError>(())
         })
