@@ -126,6 +126,11 @@ pub enum Order {
         /// What, why and until when.
         hold: Hold,
     },
+    /// Keep footage so many days from now on, whatever the hall's file says.
+    KeepFootage {
+        /// Days; none: as the hall's file says again.
+        days: Option<u32>,
+    },
     /// End a hold.
     ReleaseFootage {
         /// The hold's name.

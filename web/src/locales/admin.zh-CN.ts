@@ -30,9 +30,9 @@ export default {
     signed: "共 {rows} 条，前 {signed} 条已签名（{at}）", unsigned: "共 {rows} 条，尚未签名", key: "签名公钥 {key}", verify: "在中心服务器上运行 control-center audit verify 可核对整条链。",
     actions: {
       session_opened: "登录", session_closed: "退出登录", session_refused: "登录被拒", session_ended: "结束他人会话", password_changed: "修改密码", password_set: "命令行设置密码", user_added: "新增人员", user_changed: "修改人员", user_removed: "删除人员", second_factor_on: "启用双因素", second_factor_off: "停用双因素", second_factor_demanded: "设定必须双因素的角色",
-      area_added: "新增区域", area_changed: "修改区域", area_removed: "删除区域", hall_added: "新增大厅", hall_changed: "修改大厅", hall_removed: "删除大厅", window_added: "新增窗口", window_changed: "修改窗口", window_removed: "删除窗口", pairing_code_issued: "生成配对码", node_revoked: "吊销节点证书", node_ordered: "向节点下达指令", node_quarantine_lifted: "解除节点隔离", authority_change_begun: "开始更换证书机构", authority_retired: "停用旧证书机构", centre_backed_up: "备份中心", centre_restored: "从备份恢复中心",
+      area_added: "新增区域", area_changed: "修改区域", area_removed: "删除区域", hall_added: "新增大厅", hall_changed: "修改大厅", hall_removed: "删除大厅", window_added: "新增窗口", window_changed: "修改窗口", window_removed: "删除窗口", pairing_code_issued: "生成配对码", node_revoked: "吊销节点证书", node_ordered: "向节点下达指令", node_quarantine_lifted: "解除节点隔离", authority_change_begun: "开始更换证书机构", authority_node_renewed: "节点已换新证书", authority_retired: "停用旧证书机构", centre_backed_up: "备份中心", centre_restored: "从备份恢复中心",
       live_watch: "观看实时画面", audit_exported: "导出审计日志", personal_shown: "查看完整个人信息", evidence_exported: "导出证据包", pairing_asked: "现场配对操作",
-      camera_moved: "转动摄像机", live_still: "查看实时截图", picture_still: "查看异常截图", recording_held: "保留录像", recording_released: "解除录像保留", site_pass_issued: "签发现场通行码", site_pass_revoked: "吊销现场通行码", tree_imported: "导入组织机构", wall_preset_added: "新增预案", wall_preset_changed: "修改预案", wall_preset_removed: "删除预案", replay_clip: "回放录像", replay_timeline: "查看办件时间线", staff_changed: "修改人员名录", staff_removed: "删除人员名录",
+      camera_moved: "转动摄像机", live_still: "查看实时截图", picture_still: "查看异常截图", recording_held: "保留录像", recording_released: "解除录像保留", site_pass_issued: "签发现场通行码", site_pass_revoked: "吊销现场通行码", tree_imported: "导入组织机构", wall_preset_added: "新增预案", wall_preset_changed: "修改预案", wall_preset_removed: "删除预案", replay_clip: "回放录像", replay_timeline: "查看办件时间线", staff_changed: "修改人员名录", staff_removed: "删除人员名录", recording_rule_set: "设定录像留存天数",
     },
   },
   authority: {
@@ -43,6 +43,7 @@ export default {
     change_text: "将生成新的证书机构。各节点自动换取新证书，期间新旧证书都有效，业务不中断。开始后请立即备份一次中心，并把新证书分发给人员的电脑。", retire_text: "所有节点已换新证书。停用后旧证书一律拒绝，旧机构的私钥从本机删除；浏览器端口改用新机构的证书。此操作不能撤回。", leave_text: "还有 {n} 个节点持有旧证书：{names}。现在停用，这些节点将立即断开，必须逐一重新配对。此操作不能撤回。",
   },
   retention: {
-    title: "录像留存", hint: "留存天数由各大厅的边缘节点按其配置执行；这里是它们此刻的情况。", hall: "大厅", keep: "要求留存", holds: "按现有磁盘可留存", free: "剩余空间", state: "状态", days: "{n} 天", good: "满足", short: "不足", stopped: "录像已停止：{why}", offline: "大厅离线", none: "没有录像设备", asking: "正在询问…", gb: "{n} GB",
+    title: "录像留存", hint: "录像存放在各大厅；这里是它们此刻的情况。留存天数默认按大厅配置文件，管理员可为单个大厅另行设定，离线大厅恢复连接后执行。被保留的录像不受影响。",
+    rule: "设定", of_file: "按大厅配置文件", rule_waiting: "{days}，等待大厅执行", rule_done: "{days}，已执行", rule_refused: "{days}，大厅未接受：{why}", rule_expired: "{days}，大厅三十天未上线，未执行", edit: "设定录像留存天数", edit_hint: "{hall}。法规要求不少于 {least} 天。", keep_days: "留存天数", empty_hint: "留空则按大厅配置文件", bad_days: "请输入 {least} 至 {most} 之间的整数", shorter: "比现在少 {n} 天：超过新期限且未被保留的录像将被删除，无法恢复。", hall: "大厅", keep: "要求留存", holds: "按现有磁盘可留存", free: "剩余空间", state: "状态", days: "{n} 天", good: "满足", short: "不足", stopped: "录像已停止：{why}", offline: "大厅离线", none: "没有录像设备", asking: "正在询问…", gb: "{n} GB",
   },
 };

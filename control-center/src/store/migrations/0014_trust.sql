@@ -9,3 +9,12 @@ CREATE TABLE second_factor_roles (
     since  INTEGER NOT NULL,
     set_by TEXT NOT NULL
 );
+
+-- For how many days a hall is ordered to keep its footage; none: as its own file says.
+CREATE TABLE recording_rules (
+    hall    TEXT PRIMARY KEY,
+    days    INTEGER,
+    set_by  TEXT NOT NULL,
+    set_at  INTEGER NOT NULL,
+    command TEXT NOT NULL
+);
