@@ -8,6 +8,7 @@ pub mod backup;
 pub mod cases;
 pub mod centre;
 pub mod config;
+pub mod data_lock;
 pub mod evaluations;
 pub mod evidence;
 pub mod live;

@@ -307,10 +307,13 @@ fn main() -> Result<ExitCode> {
             Command::Statistics(command) => statistics(command).await,
             Command::Verify { place } => verify_record(place).await,
             Command::Backup { to, keep, place } => {
-                let now = Clock::system().now();
-                let made =
-                    tokio::task::spawn_blocking(move || backup::make(&place.data, &to, keep, now)).await??;
+                let (now, data) = (Clock::system().now(), place.data.clone());
+                let made = tokio::task::spawn_blocking(move || backup::make(&data, &to, keep, now)).await??;
                 println!("{}: {} files, {} bytes", made.folder.display(), made.files, made.bytes);
+                // A full disk, most likely: then the backup is what is needed most.
+                if let Err(error) = audited(place.data, &made).await {
+                    eprintln!("the backup is made, and could not be written into the audit log: {error:#}");
+                }
                 Ok(())
             }
             Command::Restore { from, replace, place } => {
@@ -581,6 +584,14 @@ async fn import_calendar(
     record(store, "calendar.imported", object.clone()).await?;
     println!("{object} is imported");
     Ok(())
+}
+
+/// Writes to the audit log that a backup was made.
+async fn audited(data: PathBuf, made: &backup::Copied) -> Result<()> {
+    let store = open(data).await?;
+    let noted = backup::note_backup(&store, made).await;
+    store.close().await;
+    Ok(noted?)
 }
 
 /// Writes to the audit log what was done at the command line.

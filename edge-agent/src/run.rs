@@ -6,8 +6,7 @@ use std::{path::Path, pin::Pin, sync::Arc, time::Duration};
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use control_protocol::{
-    Happening, UtcMillis,
-    event::ClockQuality,
+    Happening,
     pairing::{About, Answered, Ask},
     site_pass::RevokedPass,
 };
@@ -36,9 +35,9 @@ use crate::{
     uplink::{
         channel::{self, Channel, ChannelState, Doing},
         connector::Connector,
-        enrol,
         identity::Identity,
         sender::{EventSender, UplinkState},
+        upkeep::Upkeep,
     },
     vault::Vault,
 };
@@ -49,8 +48,6 @@ const STOP: Duration = Duration::from_secs(4);
 const CAMERA_EVENTS: usize = 256;
 /// Less free space than this is told, once each time.
 const LOW_DISK: u64 = 512 * 1024 * 1024;
-/// How often the certificate's age is looked at.
-const RENEWAL_CHECK: Duration = Duration::from_secs(600);
 
 /// The data folder, taken by this program alone.
 #[derive(Debug)]
@@ -411,6 +408,7 @@ async fn assemble(
     };
     let token = stop.clone();
     tasks.spawn(async move { ("uplink", sender.run(token).await.map_err(Into::into)) });
+    let (authorities_tx, authorities) = watch::channel(None);
     let commands = Channel {
         dial: connector.clone(),
         cameras: cameras.clone(),
@@ -428,19 +426,33 @@ async fn assemble(
         clock: clock.clone(),
         hall: config.hall.id.clone(),
         state: channel_tx,
+        authorities: authorities_tx,
     };
     let token = stop.clone();
     tasks.spawn(async move {
         channel::run(commands, token).await;
         ("command channel", Ok(()))
     });
-    let (token, data, time) = (stop.clone(), config.hall.data.clone(), clock.clone());
+    let (token, holders) = (stop.clone(), passes.clone());
+    let upkeep_of_identity = Upkeep {
+        connector,
+        identity,
+        data: config.hall.data.clone(),
+        clock: clock.clone(),
+        authorities,
+        trusted: Box::new(move |identity| match identity.authority_keys() {
+            Ok(keys) => holders.trust(keys),
+            Err(e) => tracing::error!("site passes go on being judged as before: {e}"),
+        }),
+        ends: ends_tx,
+        failed: 0,
+    };
     tasks.spawn(async move {
         tokio::select! {
             () = token.cancelled() => {}
-            () = renewal(&connector, identity, &data, &time, &ends_tx) => {}
+            () = upkeep_of_identity.run() => {}
         }
-        ("renewal", Ok(()))
+        ("identity", Ok(()))
     });
     let (token, data, time, log) = (stop.clone(), config.hall.data.clone(), clock.clone(), journal.clone());
     tasks.spawn(async move {
@@ -538,48 +550,6 @@ fn record(
         ("holds", Ok(()))
     });
     Ok(recorder)
-}
-
-/// Renews the certificate at half its life.
-async fn renewal(
-    connector: &Connector,
-    mut identity: Identity,
-    data: &Path,
-    clock: &SystemClock,
-    ends: &watch::Sender<UtcMillis>,
-) {
-    loop {
-        sleep(RENEWAL_CHECK.mul_f64(0.5 + channel::jitter() / 2.0)).await;
-        // A clock that is known to be wrong says nothing about the certificate's age.
-        if clock.quality() == ClockQuality::Wrong
-            || !enrol::renewal_due(&identity, clock.now_utc()).unwrap_or(false)
-        {
-            continue;
-        }
-        let renewed = match enrol::renew(connector, &identity).await {
-            Ok(renewed) => renewed,
-            Err(e) => {
-                tracing::warn!("the certificate is due and was not renewed; it is tried again: {e}");
-                continue;
-            }
-        };
-        let (kept, folder) = (renewed.clone(), data.to_owned());
-        let stored = tokio::task::spawn_blocking(move || kept.store(&folder)).await;
-        match stored {
-            Ok(Ok(())) => {}
-            Ok(Err(e)) => tracing::error!("the renewed certificate could not be kept: {e}"),
-            Err(e) => tracing::error!("the renewed certificate could not be kept: {e}"),
-        }
-        if let Err(e) = connector.replace_identity(&renewed) {
-            tracing::error!("the renewed certificate cannot be used: {e}");
-            continue;
-        }
-        if let Ok((_, until)) = renewed.validity() {
-            tracing::info!(%until, "the certificate is renewed");
-            ends.send_replace(until);
-        }
-        identity = renewed;
-    }
 }
 
 /// Each second the clock, each minute the disk and the journal.

@@ -24,7 +24,7 @@ for (const [name, width, height] of [["desk", 1920, 1080], ["phone", 390, 844]])
   await page.fill("input[name=password]", process.env.PASSWORD_IN ?? "right");
   await page.click("button[type=submit]");
   await page.waitForURL("**/wall");
-  for (const [path, wait] of [["admin/tree?hall=450103-01", "[data-testid=windows] tbody tr"], ["admin/users", "[data-testid=users] tbody tr"], ["admin/sessions", "[data-testid=sessions] tbody tr"], ["admin/retention", "[data-testid=retention] tbody tr"], ["admin/audit", "[data-testid=audit] tbody tr"], ["password", "[data-testid=second-factor]"]]) {
+  for (const [path, wait] of [["admin/tree?hall=450103-01", "[data-testid=windows] tbody tr"], ["admin/users", "[data-testid=users] tbody tr"], ["admin/sessions", "[data-testid=sessions] tbody tr"], ["admin/retention", "[data-testid=retention] tbody tr"], ["admin/authority", "[data-testid=holdings] tbody tr"], ["admin/audit", "[data-testid=audit] tbody tr"], ["password", "[data-testid=second-factor]"]]) {
     await page.goto(`${base}/${path}`);
     await page.waitForSelector(wait);
     await page.waitForTimeout(600);

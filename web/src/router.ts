@@ -35,6 +35,7 @@ export const router = createRouter({
         { path: "users", name: "admin-users", component: () => import("./admin/UsersPage.vue") },
         { path: "sessions", name: "admin-sessions", component: () => import("./admin/SessionsPage.vue") },
         { path: "retention", name: "admin-retention", component: () => import("./admin/RetentionPage.vue") },
+        { path: "authority", name: "admin-authority", component: () => import("./admin/AuthorityPage.vue") },
         { path: "audit", name: "admin-audit", component: () => import("./admin/AuditPage.vue") },
       ],
     },
@@ -47,8 +48,8 @@ router.beforeEach(async (to) => {
   await session.resume();
   if (!to.meta["open"] && session.user === null) return { name: "sign-in", query: ["/", "/wall"].includes(to.fullPath) ? {} : { to: to.fullPath } };
   if (to.name === "sign-in" && session.user !== null) return session.home;
-  if (to.name === "home" && !session.user?.must_change) return session.home;
-  if (session.user?.must_change && to.name !== "password") return { name: "password" };
+  if (to.name === "home" && !session.user?.must_change && !session.mustHaveFactor) return session.home;
+  if ((session.user?.must_change || session.mustHaveFactor) && to.name !== "password") return { name: "password" };
   if (to.meta["nodes"] && !session.seesNodes) return { name: "lost" };
   if (to.meta["admin"] && !session.administers) return { name: "lost" };
   if (to.meta["attendance"] && !session.seesAttendance) return { name: "lost" };

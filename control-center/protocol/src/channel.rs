@@ -88,6 +88,12 @@ pub enum ToEdge {
         /// The passes.
         passes: Vec<RevokedPass>,
     },
+    /// The authorities to trust from now on, and no others; sent after every hello and whenever one comes or goes. A node
+    /// whose certificate is not of the first renews it.
+    Authorities {
+        /// Their certificates, PEM, the one that signs first.
+        pem: String,
+    },
     /// The centre closes the channel and says why; `retry` is false where trying again is useless until somebody acts.
     Refused {
         /// In plain words.
@@ -119,6 +125,11 @@ pub enum Order {
     HoldFootage {
         /// What, why and until when.
         hold: Hold,
+    },
+    /// Keep footage so many days from now on, whatever the hall's file says.
+    KeepFootage {
+        /// Days; none: as the hall's file says again.
+        days: Option<u32>,
     },
     /// End a hold.
     ReleaseFootage {

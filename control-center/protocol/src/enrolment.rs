@@ -14,6 +14,8 @@ use crate::{
 pub const ENROL_PATH: &str = "/node/v1/enrol";
 /// Where a node renews its certificate, with the old one.
 pub const RENEW_PATH: &str = "/node/v1/renew";
+/// Where a node shows that it holds its renewed certificate, by coming with it.
+pub const CONFIRM_PATH: &str = "/node/v1/renewed";
 
 /// Crockford's base 32: no I, L, O or U, so that a code read aloud or written by hand survives.
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
@@ -111,6 +113,9 @@ pub struct EnrolRequest {
     pub csr_pem: String,
     /// The program's version, for the list of nodes.
     pub version: String,
+    /// Whether it can trust more than one authority, as it must while the centre's is changed.
+    #[serde(default)]
+    pub several: bool,
 }
 
 /// What a node sends to renew.
@@ -118,6 +123,9 @@ pub struct EnrolRequest {
 pub struct RenewRequest {
     /// A signing request with the new key, PEM.
     pub csr_pem: String,
+    /// Whether it can trust more than one authority, and go over to another.
+    #[serde(default)]
+    pub several: bool,
 }
 
 /// The node's identity.
@@ -129,7 +137,7 @@ pub struct Enrolled {
     pub hall: HallId,
     /// Its certificate, PEM.
     pub certificate_pem: String,
-    /// The centre's CA certificate, PEM; the only one the node trusts from now on.
+    /// The certificates of the centre's authorities, PEM, the one that signs first; the node trusts no others from now on.
     pub ca_pem: String,
 }
 

@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{chain::Digest, event::ClockQuality, ids::CameraId};
 
+/// The least and the most days for which a centre may order footage to be kept; the law asks for 30 (国务院令第799号).
+pub const ORDERED_DAYS: std::ops::RangeInclusive<u32> = 30..=3_650;
 /// The path of a delivery, before its id.
 pub const FOOTAGE_PATH: &str = "/node/v1/footage";
 /// The largest binary message of a delivery, bytes.

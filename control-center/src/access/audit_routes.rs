@@ -16,8 +16,9 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    Action, Denied, Person,
+    Action, Person,
     audit::{self, AuditRow, Wanted},
+    may_everywhere,
 };
 use crate::{
     Centre, params,
@@ -75,11 +76,6 @@ impl AuditAsked {
     }
 }
 
-fn may_read(person: &Person) -> Result<(), Denied> {
-    let root = person.grants.iter().any(|g| g.role.allows(Action::ReadAudit) && g.is_root());
-    if root { Ok(()) } else { Err(Denied::Role) }
-}
-
 /// The audit log, newest first.
 #[utoipa::path(get, path = "/audit", tag = "access", params(AuditAsked),
     responses((status = 200, body = Page<AuditRow>), (status = 403, body = Problem)))]
@@ -88,7 +84,7 @@ async fn list(
     person: Person,
     Asked(asked): Asked<AuditAsked>,
 ) -> Result<Json<Page<AuditRow>>, Problem> {
-    may_read(&person)?;
+    may_everywhere(&person, Action::ReadAudit)?;
     let most = limit(asked.limit);
     let wanted = asked.wanted();
     let rows = centre.store.read(move |sql| audit::list(sql, &wanted, most + 1)).await?;
@@ -117,7 +113,7 @@ struct AuditState {
 #[utoipa::path(get, path = "/audit/state", tag = "access",
     responses((status = 200, body = AuditState), (status = 403, body = Problem)))]
 async fn state(State(centre): State<Centre>, person: Person) -> Result<Json<AuditState>, Problem> {
-    may_read(&person)?;
+    may_everywhere(&person, Action::ReadAudit)?;
     let state = centre
         .store
         .read(|sql| {
@@ -174,7 +170,7 @@ async fn export(
     person: Person,
     Asked(asked): Asked<AuditAsked>,
 ) -> Result<Response, Problem> {
-    may_read(&person)?;
+    may_everywhere(&person, Action::ReadAudit)?;
     let wanted = asked.wanted();
     let now = centre.clock.now();
     let told = serde_json::json!({

@@ -13,6 +13,7 @@ mod person;
 pub(crate) mod personal;
 mod routes;
 mod second_factor;
+mod second_factor_policy;
 mod session;
 mod sessions;
 mod totp;
@@ -218,7 +219,7 @@ impl Grant {
 }
 
 /// Somebody who is signed in. As an extractor it refuses with 401 whoever is not, and with 403 whoever must choose a
-/// new password first.
+/// new password or set up a second factor first.
 #[derive(Debug, Clone)]
 pub struct Person {
     /// The name they sign in with.
@@ -227,6 +228,8 @@ pub struct Person {
     pub grants: Arc<[Grant]>,
     /// Whether they must choose a new password before anything else.
     pub must_change: bool,
+    /// Whether one of their roles must have a second factor, and they have none yet.
+    pub must_have_factor: bool,
     /// Where they come from, for the audit log.
     pub address: Arc<str>,
     /// The hash of their session's token.
@@ -296,6 +299,12 @@ pub fn may(person: &Person, action: Action, place: &Place) -> Result<(), Denied>
 /// Whether `person` may do `action` anywhere at all: for routes that then filter what they list.
 pub fn may_somewhere(person: &Person, action: Action) -> Result<(), Denied> {
     if person.grants.iter().any(|grant| grant.role.allows(action)) { Ok(()) } else { Err(Denied::Role) }
+}
+
+/// Whether `person` may do `action` to the whole centre: what belongs to no area alone.
+pub fn may_everywhere(person: &Person, action: Action) -> Result<(), Denied> {
+    let root = person.grants.iter().any(|grant| grant.role.allows(action) && grant.is_root());
+    if root { Ok(()) } else { Err(Denied::Role) }
 }
 
 /// Where a person may do an action, as one SQL predicate.

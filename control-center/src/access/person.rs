@@ -38,7 +38,10 @@ impl FromRequestParts<Centre> for Newcomer {
     }
 }
 
-impl FromRequestParts<Centre> for Person {
+/// Somebody who is signed in with a password of their own, even if they must still set up a second factor: for that alone.
+pub(super) struct Unfactored(pub(super) Person);
+
+impl FromRequestParts<Centre> for Unfactored {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, centre: &Centre) -> Result<Self, Problem> {
@@ -49,6 +52,22 @@ impl FromRequestParts<Centre> for Person {
             )
             .named("urn:hallwatch:problem:password-change-required")
             .titled("Choose a password first"));
+        }
+        Ok(Self(person))
+    }
+}
+
+impl FromRequestParts<Centre> for Person {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, centre: &Centre) -> Result<Self, Problem> {
+        let Unfactored(person) = Unfactored::from_request_parts(parts, centre).await?;
+        if person.must_have_factor {
+            return Err(Problem::forbidden(
+                "your role must have a second factor: set yours up first, POST /api/v1/session/second-factor",
+            )
+            .named("urn:hallwatch:problem:second-factor-required")
+            .titled("Set up a second factor first"));
         }
         Ok(person)
     }

@@ -14,7 +14,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     Action, Denied, Grant, Person, Place, Role, audit, audit_routes, may, may_somewhere, password, people,
     person::{Newcomer, address},
-    second_factor,
+    second_factor, second_factor_policy,
     session::{self, COOKIE},
     sessions,
 };
@@ -37,6 +37,7 @@ pub fn routes() -> OpenApiRouter<Centre> {
         .routes(routes!(set_user, delete_user))
         .merge(sessions::routes())
         .merge(second_factor::routes())
+        .merge(second_factor_policy::routes())
         .merge(audit_routes::routes())
 }
 
@@ -75,6 +76,8 @@ pub(crate) struct UserRow {
     pub must_change: bool,
     /// Whether they sign in with a second factor.
     pub second_factor: bool,
+    /// Whether one of their roles must have a second factor; without one they can do nothing but set it up.
+    pub second_factor_required: bool,
 }
 
 /// Who one is.
@@ -96,6 +99,7 @@ fn user_row(sql: &mut dyn Sql, name: &str, must_change: bool, grants: &[Grant]) 
     Ok(UserRow {
         name: name.to_owned(),
         second_factor: second.map_or(Ok(false), |row| row.get(0))?,
+        second_factor_required: second_factor_policy::demanded_of(sql, name)?,
         role: first.role,
         area: first.scope.clone(),
         area_name: named.map_or(Ok(String::new()), |row| row.get(0))?,

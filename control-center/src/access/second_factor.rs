@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{Person, audit, password, routes::no_secret, totp};
+use super::{Person, audit, password, person::Unfactored, routes::no_secret, second_factor_policy, totp};
 use crate::{
     Centre, params,
     seal::SealError,
@@ -114,7 +114,7 @@ async fn check_password(centre: &Centre, person: &Person, given: String) -> Resu
     responses((status = 201, body = Begun), (status = 409, body = Problem), (status = 422, body = Problem)))]
 async fn begin(
     State(centre): State<Centre>,
-    person: Person,
+    Unfactored(person): Unfactored,
     Given(given): Given<Again>,
 ) -> Result<(StatusCode, Json<Begun>), Problem> {
     check_password(&centre, &person, given.password).await?;
@@ -148,7 +148,7 @@ struct Code {
     responses((status = 204), (status = 409, body = Problem), (status = 422, body = Problem)))]
 async fn confirm(
     State(centre): State<Centre>,
-    person: Person,
+    Unfactored(person): Unfactored,
     Given(given): Given<Code>,
 ) -> Result<StatusCode, Problem> {
     let now: UtcMillis = centre.clock.now();
@@ -177,9 +177,9 @@ async fn confirm(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Removes one's own second factor.
+/// Removes one's own second factor, where none of one's roles must have it.
 #[utoipa::path(post, path = "/session/second-factor/removal", tag = "access", request_body = Again,
-    responses((status = 204), (status = 422, body = Problem)))]
+    responses((status = 204), (status = 409, body = Problem), (status = 422, body = Problem)))]
 async fn remove(
     State(centre): State<Centre>,
     person: Person,
@@ -190,8 +190,13 @@ async fn remove(
     centre
         .store
         .write("second factor removed", move |tx| {
+            if second_factor_policy::demanded_of(tx, &person.name)? {
+                return Err(Problem::conflict(
+                    "your role must have a second factor: who has lost their authenticator is helped by an administrator",
+                ));
+            }
             clear(tx, &person.name)?;
-            audit::audit(tx, &person, "second_factor.off", &person.name, "", now)
+            Ok(audit::audit(tx, &person, "second_factor.off", &person.name, "", now)?)
         })
         .await?;
     Ok(StatusCode::NO_CONTENT)

@@ -3,7 +3,7 @@
 use control_protocol::{Digest, UtcMillis};
 use http::{HeaderMap, header};
 
-use super::{Grant, Person};
+use super::{Grant, Person, second_factor_policy};
 use crate::{
     Centre, params,
     store::{Sql, StoreError},
@@ -63,14 +63,16 @@ pub(super) fn find(
     address: &str,
 ) -> Result<Option<Found>, StoreError> {
     let row = sql.query_one(
-        "SELECT s.user_name, s.seen_at, u.must_change FROM sessions s JOIN users u ON u.name = s.user_name \
+        "SELECT s.user_name, s.seen_at, u.must_change, u.totp_since IS NULL FROM sessions s JOIN users u ON u.name = s.user_name \
          WHERE s.token_hash = $1 AND s.seen_at > $2 AND s.created_at > $3 AND u.disabled = 0",
         params![session[..], now.plus(-IDLE_MS), now.plus(-ABSOLUTE_MS)],
     )?;
     let Some(row) = row else { return Ok(None) };
     let name: String = row.get(0)?;
+    let must_have_factor = row.get::<bool>(3)? && second_factor_policy::demanded_of(sql, &name)?;
     let person = Person {
         grants: grants_of(sql, &name)?.into(),
+        must_have_factor,
         name: name.into(),
         must_change: row.get(2)?,
         address: address.into(),
@@ -126,18 +128,18 @@ pub(super) async fn touch(centre: &Centre, found: &Found, now: UtcMillis) -> Res
 }
 
 /// The person as they are now, if their session still stands: roles may have changed since. For sockets, which
-/// outlive requests; an open wall counts as use. `None`: signed out, expired or disabled. A store that cannot answer
+/// outlive requests; an open wall counts as use. `None`: signed out, expired, disabled, or to set up a second factor first. A store that cannot answer
 /// in time is an error, not a sign-out.
 pub async fn session_alive(centre: &Centre, person: &Person) -> Result<Option<Person>, StoreError> {
     let now = centre.clock.now();
     let (session, address) = (person.session, person.address.clone());
     let found = centre.store.read(move |sql| find(sql, session, now, &address)).await?;
     match found {
-        Some(found) => {
+        Some(found) if !found.person.must_have_factor => {
             touch(centre, &found, now).await?;
             Ok(Some(found.person))
         }
-        None => Ok(None),
+        _ => Ok(None),
     }
 }
 

@@ -10,6 +10,7 @@ fn person(grants: Vec<(Role, String)>) -> Person {
         name: "x".into(),
         grants: grants.into(),
         must_change: false,
+        must_have_factor: false,
         address: "t".into(),
         session: [0; 32],
     }

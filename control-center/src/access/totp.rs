@@ -6,13 +6,14 @@ use data_encoding::BASE32_NOPAD;
 use ring::hmac;
 
 /// How long a code is shown, s.
-const STEP: i64 = 30;
+pub(super) const STEP: i64 = 30;
 /// Codes of so many steps before and after are taken: clocks differ, and people type.
 const DRIFT: i64 = 1;
 /// The length of a secret in bytes (RFC 4226 section 4 recommends 20).
 pub(super) const SECRET: usize = 20;
 
-fn code(secret: &[u8], step: i64) -> u32 {
+/// The code of a time step.
+pub(super) fn code(secret: &[u8], step: i64) -> u32 {
     let key = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, secret);
     let tag = hmac::sign(&key, &step.to_be_bytes());
     let bytes = tag.as_ref();

@@ -1,6 +1,7 @@
 //! The tree: areas, halls, windows, staff and businesses, which the centre owns; and the cameras and positions of each
 //! hall, which the edges own and this room mirrors from their journals. Its rules keep the tree a tree.
 
+mod authority;
 mod cameras;
 mod edit;
 pub mod import;
@@ -32,6 +33,7 @@ use utoipa_axum::router::OpenApiRouter;
 /// This room's routes.
 pub fn routes() -> OpenApiRouter<Centre> {
     routes::routes()
+        .merge(authority::routes())
         .merge(cameras::routes())
         .merge(edit::routes())
         .merge(nodes::routes())

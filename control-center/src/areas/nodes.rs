@@ -385,6 +385,11 @@ async fn order(
     Named(node): Named<NodeId>,
     Given(order): Given<Order>,
 ) -> Result<(StatusCode, Json<CommandTaken>), Problem> {
+    if matches!(order, Order::KeepFootage { .. }) {
+        return Err(Problem::unprocessable(
+            "for how long footage is kept is said by /halls/{hall}/recording-rule, by those who may",
+        ));
+    }
     if matches!(order, Order::HoldFootage { .. } | Order::ReleaseFootage { .. }) {
         return Err(Problem::unprocessable(
             "footage is held and released by /halls/{hall}/recording-holds, by those who may",

@@ -2,7 +2,11 @@
 //! of it all with digests. Made while the centre runs; put back while it does not. What halls have sent since is not in a
 //! backup and need not be: they keep it for seven days and send it again to a centre that has less than before.
 //!
+//! Both are in the audit log: a backup when it is made, a restore at the first start of what was put back (`entries`).
+//!
 //! Left out: exported evidence packages (they can be made again), and what a running centre writes for others.
+
+mod entries;
 
 use std::{
     fs,
@@ -14,7 +18,10 @@ use std::{
 use control_protocol::{Digest, UtcMillis};
 use serde::{Deserialize, Serialize};
 
+pub use entries::{note_backup, note_restore};
+
 use crate::{
+    data_lock::{self, DataLock, NotTaken},
     evidence::key,
     site::serve::{ADDRESSES, DATABASE},
     store::{StoreError, sqlite},
@@ -49,6 +56,9 @@ pub enum BackupError {
         "there is a centre in {0}: stop it and say --replace; what is there is kept beside it under another name"
     )]
     Occupied(PathBuf),
+    /// It runs.
+    #[error(transparent)]
+    InUse(#[from] NotTaken),
     /// Not a backup, or not a whole one.
     #[error("{path} is not a whole backup: {why}")]
     NotWhole {
@@ -143,7 +153,8 @@ fn files(folder: &Path, below: &Path, found: &mut Vec<PathBuf>) -> Result<(), Ba
         let text = name.to_string_lossy();
         // Of the evidence the key alone: packages are made again, and by another key they would be another's.
         let package = text.starts_with("evidence/") && text != key::FILE;
-        if text == ADDRESSES || text.starts_with(DATABASE) || text.ends_with(".new") || package {
+        let passing = [ADDRESSES, data_lock::FILE, entries::RESTORED].contains(&text.as_ref());
+        if passing || text.starts_with(DATABASE) || text.ends_with(".new") || package {
             continue;
         }
         let kind = fs::symlink_metadata(&path).map_err(at(&path))?;
@@ -257,16 +268,17 @@ fn read(from: &Path) -> Result<List, BackupError> {
     Ok(list)
 }
 
-/// Puts the backup in `from` back as the centre in `data`. A centre that is there is moved aside with `replace`. The centre
-/// must not be running. Blocks.
+/// Puts the backup in `from` back as the centre in `data`. A centre that is there is moved aside with `replace`. Blocks.
 ///
 /// # Errors
-/// The backup is not whole, `data` is occupied, or a file.
+/// A centre runs in `data`, the backup is not whole, `data` is occupied, or a file.
 pub fn put_back(from: &Path, data: &Path, replace: bool, now: UtcMillis) -> Result<Copied, BackupError> {
+    let occupied = data.exists() && fs::read_dir(data).map_err(at(data))?.next().is_some();
+    // Before anything else, and until the end: no centre is moved away below its own feet, and none starts meanwhile.
+    let _alone = if occupied { Some(DataLock::take(data)?) } else { None };
     let list = read(from)?;
     sqlite::check(&from.join(DATABASE))?;
     let mut before = None;
-    let occupied = data.exists() && fs::read_dir(data).map_err(at(data))?.next().is_some();
     if occupied && !replace {
         return Err(BackupError::Occupied(data.to_owned()));
     }
@@ -280,6 +292,7 @@ pub fn put_back(from: &Path, data: &Path, replace: bool, now: UtcMillis) -> Resu
     for file in &list.files {
         copy(&from.join(&file.name), &part.join(&file.name))?;
     }
+    entries::leave(&part, from, list.made_at, now)?;
     sync(&part)?;
     if occupied {
         let mut aside = data.as_os_str().to_owned();

@@ -52,7 +52,37 @@ async fn a_backup_of_a_running_centre_comes_back_whole() {
     assert_eq!(mode & 0o777, 0o600);
     let store = Store::open_sqlite(&data.join(DATABASE)).unwrap();
     assert_eq!(halls(&store).await, 1);
+    // The first start writes down what was put back, once.
+    for _ in 0..2 {
+        note_restore(&store, &data, NOW).await.unwrap();
+        assert_eq!(said(&store).await, [format!("centre.restored {}", made.folder.display())]);
+    }
     store.close().await;
+}
+
+async fn said(store: &Store) -> Vec<String> {
+    let rows = store.read(|sql| sql.query("SELECT action, object FROM audit ORDER BY n", params![])).await;
+    let words = |row: &crate::store::Row| {
+        format!("{} {}", row.get::<String>(0).unwrap(), row.get::<String>(1).unwrap())
+    };
+    rows.unwrap().iter().map(words).collect()
+}
+
+#[tokio::test]
+async fn nothing_is_put_back_below_a_running_centre() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, to) = (folder.path().join("data"), folder.path().join("backups"));
+    let store = centre(&data).await;
+    let running = DataLock::take(&data).unwrap();
+    let made = make(&data, &to, None, NOW).unwrap();
+    note_backup(&store, &made).await.unwrap();
+    assert_eq!(said(&store).await, [format!("centre.backed_up {}", made.folder.display())]);
+    assert!(matches!(put_back(&made.folder, &data, true, NOW), Err(BackupError::InUse(NotTaken::Held(_)))));
+    assert_eq!(halls(&store).await, 1, "it is where it was");
+    store.close().await;
+    drop(running);
+    let back = put_back(&made.folder, &data, true, NOW).unwrap();
+    assert!(back.before.is_some() && !data.join(data_lock::FILE).exists());
 }
 
 #[tokio::test]

@@ -149,7 +149,8 @@ async fn a_pass_is_signed_by_the_centre_and_taken_back_at_the_hall() {
     let presented = Presented::read(issued["pass"].as_str().unwrap()).unwrap();
     assert_eq!(presented.pass.technician, "tech");
     assert_eq!(presented.pass.until - presented.pass.from, 8 * 3_600_000);
-    let (_, ca) = X509Certificate::from_der(rig.centre.nodes.ca().der()).unwrap();
+    let ca = rig.centre.nodes.ca();
+    let (_, ca) = X509Certificate::from_der(ca.der()).unwrap();
     let key = ca.public_key().subject_public_key.data.to_vec();
     UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, key)
         .verify(&presented.signed, &presented.signature)

@@ -1,15 +1,10 @@
-//! The centre's own certificate authority: one P-256 key under `<data>/ca`, made at the first start, that signs the
-//! certificates of nodes and of the centre's two listeners.
+//! A certificate authority of the centre's own: a P-256 key that signs the certificates of nodes and of the centre's two
+//! listeners.
 //!
-//! It owns the key and what is written in certificates. It never decides who may have one (that is `pairing`) and keeps
-//! no list of what it signed (that is the table `certificates`).
+//! It owns what is written in certificates. It never decides who may have one (that is `pairing`), keeps no list of what it
+//! signed (that is the table `certificates`), and does not know whether there is a second one (that is `authorities`).
 
-use std::{
-    fs, io,
-    net::IpAddr,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{io, net::IpAddr, path::PathBuf, time::Duration};
 
 use control_protocol::{Digest, HallId, NodeId, UtcMillis, enrolment::key_pin, site_pass::SitePass};
 use rcgen::{
@@ -18,12 +13,10 @@ use rcgen::{
     SanType, SerialNumber, SigningKey,
 };
 use ring::rand::{SecureRandom, SystemRandom};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
-use crate::secret_file;
-
-const DAY_MS: i64 = 24 * 3600 * 1000;
+pub(super) const DAY_MS: i64 = 24 * 3600 * 1000;
 /// How long a node's certificate stands (docs/reference/node-protocol.md).
 pub const NODE_DAYS: i64 = 60;
 /// How long after its end a node may still renew its certificate (docs/reference/node-protocol.md).
@@ -32,7 +25,7 @@ pub const RENEW_LATE_DAYS: i64 = 180;
 const SERVER_DAYS: i64 = 365;
 /// A listener's certificate is made anew at a start that finds less than this left.
 const SERVER_LEFT_DAYS: i64 = 90;
-/// The authority outlives every certificate it signs; changing it means pairing every node again.
+/// An authority outlives every certificate it signs.
 const CA_DAYS: i64 = 20 * 365;
 /// Certificates begin a day early, so that a hall whose clock is slow can use one at once.
 const EARLY_MS: i64 = DAY_MS;
@@ -74,9 +67,8 @@ pub enum CaError {
     Random,
 }
 
-/// The authority.
+/// An authority.
 pub struct Ca {
-    folder: PathBuf,
     issuer: Issuer<'static, KeyPair>,
     pem: String,
     der: CertificateDer<'static>,
@@ -119,38 +111,47 @@ pub struct NodeIdentity {
 }
 
 impl Ca {
-    /// Opens the authority under `data`, making it at the first start. `now` dates what is made.
-    pub fn open(data: &Path, now: UtcMillis) -> Result<Self, CaError> {
-        let folder = data.join("ca");
-        fs::create_dir_all(&folder).map_err(|source| CaError::File { path: folder.clone(), source })?;
-        let key_path = folder.join("ca-key.pem");
-        let pem_path = folder.join("ca.pem");
-        let key = match read(&key_path)? {
-            Some(pem) => KeyPair::from_pem(&pem)
-                .map_err(|_| CaError::Damaged { path: key_path, what: "the authority's key" })?,
-            None => {
-                let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-                write_secret(&key_path, &key.serialize_pem())?;
-                key
-            }
-        };
+    /// A new authority, from `now` on.
+    pub(super) fn generate(now: UtcMillis) -> Result<Self, CaError> {
+        Self::under(KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?, now)
+    }
+
+    /// An authority with this key, from `now` on.
+    pub(super) fn under(key: KeyPair, now: UtcMillis) -> Result<Self, CaError> {
         let pin = key_pin(&key.subject_public_key_info());
-        let pem = match read(&pem_path)? {
-            Some(pem) => pem,
-            None => {
-                let pem = authority(now, &pin)?.self_signed(&key)?.pem();
-                write_secret(&pem_path, &pem)?;
-                pem
-            }
-        };
-        let damaged = || CaError::Damaged { path: pem_path.clone(), what: "the authority's certificate" };
-        let der = CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|_| damaged())?;
-        let (_, parsed) = X509Certificate::from_der(&der).map_err(|_| damaged())?;
+        let pem = authority(now, &pin)?.self_signed(&key)?.pem();
+        Self::of(key, pem)?.ok_or(CaError::Certificate(rcgen::Error::CouldNotParseCertificate))
+    }
+
+    /// The authority of this key and certificate; `None` where they do not belong together.
+    pub(super) fn of(key: KeyPair, pem: String) -> Result<Option<Self>, CaError> {
+        let pin = key_pin(&key.subject_public_key_info());
+        let Ok(der) = CertificateDer::from_pem_slice(pem.as_bytes()) else { return Ok(None) };
+        let Ok((_, parsed)) = X509Certificate::from_der(&der) else { return Ok(None) };
         if key_pin(parsed.public_key().raw) != pin {
-            return Err(damaged());
+            return Ok(None);
         }
         let issuer = Issuer::from_ca_cert_der(&der, key)?;
-        Ok(Self { folder, issuer, pem, der, pin })
+        Ok(Some(Self { issuer, pem, der, pin }))
+    }
+
+    /// Its key, PEM. Named so that it is never written anywhere by accident.
+    pub(super) fn reveal_key(&self) -> String {
+        self.issuer.key().serialize_pem()
+    }
+
+    /// The first moment its certificate stands, UTC.
+    pub fn since(&self) -> UtcMillis {
+        let from =
+            X509Certificate::from_der(&self.der).map(|(_, parsed)| parsed.validity().not_before.timestamp());
+        UtcMillis(from.unwrap_or_default().saturating_mul(1000) + EARLY_MS)
+    }
+
+    /// A certificate by which whoever trusts this authority alone may trust `other` too. It ends with this authority's use,
+    /// since nobody shows it after that.
+    pub(super) fn vouch_for(&self, other: &Self, now: UtcMillis) -> Result<CertificateDer<'static>, CaError> {
+        let params = authority(now, &other.pin)?;
+        Ok(params.signed_by(other.issuer.key(), &self.issuer)?.der().clone())
     }
 
     /// The pin of the authority's key, which a technician gives to a machine with its pairing code.
@@ -210,60 +211,37 @@ impl Ca {
         })
     }
 
-    /// The certificate of the people's site for `names` (host names and IP addresses).
-    pub fn site_certificate(&self, names: &[String], now: UtcMillis) -> Result<ServerCertificate, CaError> {
-        self.server_certificate("site", names, now)
-    }
-
-    /// The certificate of the node listener for `names`.
-    pub fn nodes_certificate(&self, names: &[String], now: UtcMillis) -> Result<ServerCertificate, CaError> {
-        self.server_certificate("nodes", names, now)
-    }
-
-    /// The kept certificate of the listener `which`, or a new one when its names differ or its end is near.
-    fn server_certificate(
+    /// Signs a certificate for the listener `which` of these names; gives it as PEM.
+    pub(super) fn sign_server(
         &self,
         which: &str,
         names: &[String],
+        key: &KeyPair,
         now: UtcMillis,
-    ) -> Result<ServerCertificate, CaError> {
-        let key_path = self.folder.join(format!("{which}-key.pem"));
-        let pem_path = self.folder.join(format!("{which}.pem"));
-        let mut wanted = Vec::new();
-        for name in names {
-            let san = san(name)?;
-            if !wanted.contains(&san) {
-                wanted.push(san);
-            }
-        }
-        if let (Some(key), Some(pem)) = (read(&key_path)?, read(&pem_path)?)
-            && let Ok(key) = KeyPair::from_pem(&key)
-            && let Ok(leaf) = CertificateDer::from_pem_slice(pem.as_bytes())
-            && self.still_good(&leaf, &key, &wanted, now)
-        {
-            return Ok(self.shown(leaf, &key));
-        }
-        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+    ) -> Result<String, CaError> {
         let mut params = CertificateParams::default();
         params.serial_number = Some(SerialNumber::from_slice(&new_serial()?));
         stands(&mut params, now.plus(-EARLY_MS), now.plus(SERVER_DAYS * DAY_MS));
         params.distinguished_name = named(&format!("Hallwatch {which}"));
-        params.subject_alt_names = wanted;
+        params.subject_alt_names = sans(names)?;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
-        let certificate = params.signed_by(&key, &self.issuer)?;
-        write_secret(&key_path, &key.serialize_pem())?;
-        write_secret(&pem_path, &certificate.pem())?;
-        Ok(self.shown(certificate.der().clone(), &key))
+        Ok(params.signed_by(key, &self.issuer)?.pem())
     }
 
-    fn shown(&self, leaf: CertificateDer<'static>, key: &KeyPair) -> ServerCertificate {
-        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        ServerCertificate { chain: vec![leaf, self.der.clone()], key }
+    /// Whether a listener's certificate is this authority's, for these names and this key, and not near its end.
+    pub(super) fn still_good(
+        &self,
+        leaf: &CertificateDer<'_>,
+        key: &KeyPair,
+        names: &[String],
+        now: UtcMillis,
+    ) -> Result<bool, CaError> {
+        Ok(self.stands_for(leaf, key, &sans(names)?, now))
     }
 
-    fn still_good(
+    fn stands_for(
         &self,
         leaf: &CertificateDer<'_>,
         key: &KeyPair,
@@ -338,6 +316,17 @@ fn stands(params: &mut CertificateParams, from: UtcMillis, to: UtcMillis) {
     params.not_after = origin + since_1970(to);
 }
 
+fn sans(names: &[String]) -> Result<Vec<SanType>, CaError> {
+    let mut wanted = Vec::new();
+    for name in names {
+        let san = san(name)?;
+        if !wanted.contains(&san) {
+            wanted.push(san);
+        }
+    }
+    Ok(wanted)
+}
+
 fn san(name: &str) -> Result<SanType, CaError> {
     if let Ok(address) = name.parse::<IpAddr>() {
         return Ok(SanType::IpAddress(address));
@@ -375,51 +364,30 @@ fn name_text(name: &GeneralName<'_>) -> String {
     }
 }
 
-fn read(path: &Path) -> Result<Option<String>, CaError> {
-    secret_file::read(path).map_err(|source| CaError::File { path: path.to_owned(), source })
-}
-
-fn write_secret(path: &Path, text: &str) -> Result<(), CaError> {
-    secret_file::write(path, text).map_err(|source| CaError::File { path: path.to_owned(), source })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
 
     const NOW: UtcMillis = UtcMillis(1_795_000_000_000);
 
-    pub(crate) fn csr() -> String {
+    fn csr() -> String {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
         CertificateParams::default().serialize_request(&key).unwrap().pem().unwrap()
     }
 
     #[test]
-    fn it_is_made_once_and_kept_secret() {
-        let data = tempfile::tempdir().unwrap();
-        let first = Ca::open(data.path(), NOW).unwrap();
-        let again = Ca::open(data.path(), NOW.plus(DAY_MS)).unwrap();
-        assert_eq!(first.pin(), again.pin());
-        assert_eq!(first.der(), again.der());
-        let mode = fs::metadata(data.path().join("ca/ca-key.pem")).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-        let (_, parsed) = X509Certificate::from_der(first.der()).unwrap();
-        assert_eq!(key_pin(parsed.public_key().raw), first.pin());
-    }
-
-    #[test]
-    fn a_damaged_key_is_said_and_not_replaced() {
-        let data = tempfile::tempdir().unwrap();
-        Ca::open(data.path(), NOW).unwrap();
-        fs::write(data.path().join("ca/ca-key.pem"), "nonsense").unwrap();
-        assert!(matches!(Ca::open(data.path(), NOW), Err(CaError::Damaged { .. })));
+    fn a_key_and_a_certificate_of_two_authorities_are_none() {
+        let (one, other) = (Ca::generate(NOW).unwrap(), Ca::generate(NOW).unwrap());
+        let key = |ca: &Ca| KeyPair::from_pem(&ca.reveal_key()).unwrap();
+        let again = Ca::of(key(&one), one.pem().to_owned()).unwrap().unwrap();
+        assert_eq!((again.pin(), again.since()), (one.pin(), NOW));
+        assert!(Ca::of(key(&one), other.pem().to_owned()).unwrap().is_none());
+        assert!(Ca::of(key(&one), "nonsense".into()).unwrap().is_none());
     }
 
     #[test]
     fn a_node_gets_the_names_the_centre_chose() {
-        let data = tempfile::tempdir().unwrap();
-        let ca = Ca::open(data.path(), NOW).unwrap();
+        let ca = Ca::generate(NOW).unwrap();
         let node = "hall-450103-01".parse().unwrap();
         let hall = "450103-01".parse().unwrap();
         let signed = ca.sign_node(&node, &hall, &csr(), NOW).unwrap();
@@ -430,21 +398,5 @@ mod tests {
         assert_eq!(identity.not_after.0 / 1000, signed.not_after.0 / 1000);
         assert_eq!(signed.not_after.0 - NOW.0, NODE_DAYS * DAY_MS);
         assert!(matches!(ca.sign_node(&node, &hall, "no request", NOW), Err(CaError::Request(_))));
-    }
-
-    #[test]
-    fn a_listener_keeps_its_certificate_until_its_names_or_its_end_change() {
-        let data = tempfile::tempdir().unwrap();
-        let ca = Ca::open(data.path(), NOW).unwrap();
-        let names = ["centre.example".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
-        let first = ca.site_certificate(&names, NOW).unwrap();
-        assert_eq!(first.chain[0], ca.site_certificate(&names, NOW).unwrap().chain[0]);
-        assert_ne!(first.chain[0], ca.nodes_certificate(&names, NOW).unwrap().chain[0]);
-        let late = NOW.plus(300 * DAY_MS);
-        assert_ne!(first.chain[0], ca.site_certificate(&names, late).unwrap().chain[0]);
-        let kept = ca.site_certificate(&names, late).unwrap();
-        assert_ne!(kept.chain[0], ca.site_certificate(&names[..2], late).unwrap().chain[0]);
-        assert!(matches!(ca.site_certificate(&["a b".into()], NOW), Err(CaError::Name(_))));
-        assert!(NodeIdentity::read(&first.chain[0]).is_none());
     }
 }

@@ -6,7 +6,7 @@ use std::{
     sync::{PoisonError, RwLock},
 };
 
-use control_protocol::{HallId, NodeId, UtcMillis};
+use control_protocol::{Digest, HallId, NodeId, UtcMillis};
 use tokio::sync::watch;
 
 use super::ca::NodeCertificate;
@@ -75,17 +75,24 @@ impl Certificates {
     }
 }
 
-/// Writes down a certificate that was signed.
+/// Writes down a certificate that the authority with this pin signed.
 pub(super) fn insert(
     sql: &mut dyn Sql,
-    node: &NodeId,
-    hall: &HallId,
+    (node, hall): (&NodeId, &HallId),
     signed: &NodeCertificate,
+    authority: Digest,
     now: UtcMillis,
 ) -> Result<(), StoreError> {
     sql.execute(
-        "INSERT INTO certificates (serial, node, hall, issued_at, expires_at) VALUES ($1, $2, $3, $4, $5)",
-        params![signed.serial, node, hall, now, signed.not_after],
+        "INSERT INTO certificates (serial, node, hall, issued_at, expires_at, authority) \
+         VALUES ($1, $2, $3, $4, $5, $6)",
+        params![signed.serial, node, hall, now, signed.not_after, authority.to_string()],
     )?;
+    Ok(())
+}
+
+/// Writes down that the node came with this certificate.
+pub(super) fn used(sql: &mut dyn Sql, serial: &str, now: UtcMillis) -> Result<(), StoreError> {
+    sql.execute("UPDATE certificates SET used_at = $2 WHERE serial = $1", params![serial, now])?;
     Ok(())
 }

@@ -15,7 +15,7 @@ use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    NodeIdentity, Nodes, count,
+    NodeIdentity, Nodes, change, count,
     intake::raise,
     registry::{Joined, Link, OUTBOX},
 };
@@ -104,6 +104,7 @@ pub(super) async fn run(nodes: Nodes, identity: NodeIdentity, mut socket: Socket
         clock_ahead_ms = utc_ms - now.0,
         "a node is connected"
     );
+    came(&nodes, &link).await;
     seen(&nodes, &link).await;
     tell_revoked(&nodes, &link).await;
     let why = talk(&nodes, &link, &mut socket, texts).await;
@@ -112,6 +113,18 @@ pub(super) async fn run(nodes: Nodes, identity: NodeIdentity, mut socket: Socket
     }
     seen(&nodes, &link).await;
     tracing::warn!(why, "a node's channel is gone");
+}
+
+/// Notes with which certificate the node came. Not again while the channel stands: it may renew it meanwhile.
+async fn came(nodes: &Nodes, link: &Arc<Link>) {
+    let (now, signer, link) = (nodes.now(), nodes.follows(), link.clone());
+    let noted = nodes
+        .store()
+        .write("certificate in use", move |tx| change::came(tx, &link.node, &link.serial, signer, now))
+        .await;
+    if let Err(error) = noted {
+        tracing::warn!(%error, "which certificate the node holds could not be stored");
+    }
 }
 
 /// Notes that the node is here, and which version it runs.
@@ -182,6 +195,8 @@ async fn talk(
     let mut commands = tokio::time::interval(COMMANDS);
     let mut noted = Instant::now();
     let mut sent = std::collections::HashSet::new();
+    let mut authorities = nodes.authorities().watch();
+    authorities.mark_changed();
     loop {
         tokio::select! {
             () = link.closed.cancelled() => return "the centre closed it".into(),
@@ -205,6 +220,14 @@ async fn talk(
                 if noted.elapsed() > Duration::from_secs(30) {
                     noted = Instant::now();
                     seen(nodes, link).await;
+                }
+            }
+            Ok(()) = authorities.changed() => {
+                let text = ToEdge::Authorities { pem: nodes.authorities().trusted_pem() };
+                match tokio::time::timeout(WRITE, write(socket, &text)).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => return format!("the connection broke: {error}"),
+                    Err(_) => return "the edge does not read".into(),
                 }
             }
             text = texts.recv() => {

@@ -7,7 +7,7 @@ use std::{
 
 use bytes::Bytes;
 use control_protocol::{
-    LeaseId, StreamId, UtcMillis,
+    Digest, LeaseId, StreamId, UtcMillis,
     channel::{StreamDescription, StreamState},
     enrolment::Enrolled,
     frame::{Header, Tier},
@@ -58,7 +58,7 @@ async fn ended(rig: &Rig, days: i64) -> Edge {
     rig.centre
         .store
         .write("an old certificate", move |tx| {
-            certificates::insert(tx, &node, &hall(1), &signed, signed_at)?;
+            certificates::insert(tx, (&node, &hall(1)), &signed, Digest::ZERO, signed_at)?;
             Ok::<_, StoreError>(())
         })
         .await

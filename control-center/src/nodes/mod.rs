@@ -3,8 +3,10 @@
 //! mean (the rooms do) and never looks at a picture (that is `live`).
 
 mod asks;
+pub mod authorities;
 pub mod ca;
 pub mod certificates;
+pub mod change;
 pub mod channel;
 mod deliveries;
 pub mod intake;
@@ -13,10 +15,13 @@ mod media;
 pub mod pairing;
 pub mod registry;
 pub mod serve;
+pub(crate) mod shown;
 pub mod verify;
 
 #[cfg(test)]
 mod asks_tests;
+#[cfg(test)]
+mod change_tests;
 #[cfg(test)]
 mod enrolment_tests;
 #[cfg(test)]
@@ -36,6 +41,7 @@ use std::{
 use control_protocol::{CameraId, Digest, HallId, NodeId, UtcMillis, channel::Order};
 
 pub use asks::NoAnswer;
+pub use authorities::Authorities;
 pub use ca::{Ca, CaError, NodeIdentity, ServerCertificate};
 pub use certificates::{Certificates, Standing};
 pub use deliveries::{Delivery, NotDelivered};
@@ -52,7 +58,7 @@ use crate::{
 pub struct Nodes(Arc<Inner>);
 
 struct Inner {
-    ca: Ca,
+    authorities: Authorities,
     store: Store,
     clock: Clock,
     certificates: Certificates,
@@ -123,11 +129,11 @@ pub fn node_of(sql: &mut dyn Sql, hall: &HallId) -> Result<Option<NodeId>, Store
 impl Nodes {
     /// Opens the authority under `data` (making it at the first start) and reads which certificates stand.
     pub async fn open(data: &Path, store: Store, clock: Clock) -> Result<Self, NodesError> {
-        let ca = Ca::open(data, clock.now())?;
+        let authorities = Authorities::open(data, clock.now())?;
         let certificates = Certificates::default();
         certificates.load(&store).await?;
         Ok(Self(Arc::new(Inner {
-            ca,
+            authorities,
             store,
             clock,
             certificates,
@@ -139,14 +145,19 @@ impl Nodes {
         })))
     }
 
-    /// The authority.
-    pub fn ca(&self) -> &Ca {
-        &self.0.ca
+    /// The authority that signs.
+    pub fn ca(&self) -> Arc<Ca> {
+        self.0.authorities.signer()
+    }
+
+    /// It and, while it is being changed, the former.
+    pub fn authorities(&self) -> &Authorities {
+        &self.0.authorities
     }
 
     /// The pin that goes with a pairing code.
     pub fn pin(&self) -> Digest {
-        self.0.ca.pin()
+        self.ca().pin()
     }
 
     /// Who is connected and how the cameras are.

@@ -144,7 +144,8 @@ fn redeem(
         return Err(PairingError::UnknownHall(hall.clone()));
     }
     let node = node_of_hall(hall)?;
-    let signed = nodes.ca().sign_node(&node, hall, &request.csr_pem, now)?;
+    let ca = nodes.ca();
+    let signed = ca.sign_node(&node, hall, &request.csr_pem, now)?;
     let used = tx.execute(
         "UPDATE pairing_codes SET used_at = $2, used_by = $3 WHERE digest = $1 AND used_at IS NULL",
         params![digest, now, node],
@@ -157,7 +158,7 @@ fn redeem(
          WHERE node = $1 AND revoked_at IS NULL",
         params![node, now],
     )?;
-    certificates::insert(tx, &node, hall, &signed, now)?;
+    certificates::insert(tx, (&node, hall), &signed, ca.pin(), now)?;
     let version: String = request.version.chars().take(64).collect();
     // Pairing anew is a person's act at the hall: it is what lifts a quarantine.
     tx.execute(
@@ -170,7 +171,7 @@ fn redeem(
         node,
         hall: hall.clone(),
         certificate_pem: signed.pem,
-        ca_pem: nodes.ca().pem().to_owned(),
+        ca_pem: if request.several { nodes.authorities().trusted_pem() } else { ca.pem().to_owned() },
     })
 }
 

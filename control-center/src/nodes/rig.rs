@@ -266,19 +266,33 @@ impl Edge {
     /// A command channel, with its hello said.
     pub(crate) async fn channel(&self, rig: &Rig, boot: &str) -> Socket {
         let mut socket = self.socket(rig, "/node/v1/commands").await;
-        let hello =
-            ToCentre::Hello { hall: self.hall.clone(), version: "1".into(), boot: boot.into(), utc_ms: 0 };
-        say(&mut socket, &hello).await;
+        say(&mut socket, &hello(self, boot)).await;
         socket
     }
+}
+
+/// The first text of a channel.
+pub(crate) fn hello(edge: &Edge, boot: &str) -> ToCentre {
+    ToCentre::Hello { hall: edge.hall.clone(), version: "1".into(), boot: boot.into(), utc_ms: 0 }
 }
 
 pub(crate) async fn say(socket: &mut Socket, text: &ToCentre) {
     socket.send(Message::text(serde_json::to_string(text).unwrap())).await.unwrap();
 }
 
-/// The next text of the centre, `None` when it has closed the channel.
+/// The next text of the centre, `None` when it has closed the channel. Whom to trust it says to every channel, and is
+/// passed over.
 pub(crate) async fn hear(socket: &mut Socket) -> Option<ToEdge> {
+    loop {
+        match hear_all(socket).await {
+            Some(ToEdge::Authorities { .. }) => {}
+            heard => return heard,
+        }
+    }
+}
+
+/// The same with all that it says.
+pub(crate) async fn hear_all(socket: &mut Socket) -> Option<ToEdge> {
     loop {
         match socket.next().await? {
             Ok(Message::Text(text)) => return Some(serde_json::from_str(&text).unwrap()),

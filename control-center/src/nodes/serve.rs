@@ -1,8 +1,11 @@
-//! The node listener: TLS with the centre's own certificate, a client certificate of the centre's own CA on every route
-//! but enrolment, and the routes of the node contract. What is wrong is told in plain words, because the person who
-//! reads them stands in a hall with a phone.
+//! The node listener: TLS (`shown`), a client certificate of the centre's own CA on every route but enrolment, and the routes
+//! of the node contract. What is wrong is told in plain words, because the person who reads them stands in a hall with a phone.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
 use axum::{
     Extension, Json, Router,
@@ -15,7 +18,7 @@ use axum::{
 use control_protocol::{
     DeliveryId, LeaseId, UtcMillis,
     channel::{COMMANDS_PATH, MAX_TEXT, MEDIA_PATH},
-    enrolment::{ENROL_PATH, EnrolRequest, Enrolled, RENEW_PATH, RenewRequest},
+    enrolment::{CONFIRM_PATH, ENROL_PATH, EnrolRequest, Enrolled, RENEW_PATH, RenewRequest},
     footage::FOOTAGE_PATH,
     frame,
     intake::{Answer, BOOT_HEADER, Behind, MAX_EVENTS, MAX_POST_BYTES, PATH as EVENTS_PATH},
@@ -24,15 +27,6 @@ use http::{HeaderMap, StatusCode, request::Parts};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
-};
-use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, RootCertStore, SignatureScheme,
-    client::danger::HandshakeSignatureValid,
-    pki_types::{CertificateDer, UnixTime},
-    server::{
-        NoServerSessionStorage, ServerConfig, WebPkiClientVerifier,
-        danger::{ClientCertVerified, ClientCertVerifier},
-    },
 };
 use tokio::{
     io::BufReader,
@@ -43,10 +37,9 @@ use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    CaError, NodeIdentity, Nodes, Standing,
-    ca::RENEW_LATE_DAYS,
-    certificates, channel, deliveries, intake, media,
+    CaError, NodeIdentity, Nodes, Standing, certificates, change, channel, deliveries, intake, media,
     pairing::{self, PairingError},
+    shown::{keep_shown, shown},
 };
 use crate::{
     params,
@@ -55,7 +48,7 @@ use crate::{
         problem::Problem,
         upgrade::Upgrade,
     },
-    store::{Sql, StoreError},
+    store::{Change, Sql, StoreError},
 };
 
 /// Read from a node's connection at a time: TLS itself reads no more than 4 KiB, and most pictures are longer.
@@ -82,6 +75,8 @@ const ROOM_KIB: usize = 128 * 1024;
 /// How often it is looked whether certificates were revoked elsewhere, by the command line.
 const REVOCATIONS: Duration = Duration::from_secs(4);
 const STOPPING: Duration = Duration::from_secs(4);
+/// After so many seconds a hall tries again when the disk is full.
+const FULL_AGAIN: u64 = 3;
 
 /// Why the listener does not serve.
 #[derive(Debug, thiserror::Error)]
@@ -104,11 +99,20 @@ pub async fn serve(
     names: &[String],
     stop: CancellationToken,
 ) -> Result<(), ServeError> {
-    let acceptor = TlsAcceptor::from(Arc::new(tls(&nodes, names)?));
+    let mut authorities = nodes.authorities().watch();
+    authorities.mark_unchanged();
+    let showing = Arc::new(RwLock::new(shown(&nodes, names)?));
     let tracker = TaskTracker::new();
     let router = router(nodes.clone(), stop.clone(), tracker.clone());
     let doorway = Doorway::new(CONNECTIONS, CONNECTIONS_OF_ADDRESS);
     tracker.spawn(watch_revocations(nodes.clone(), stop.clone()));
+    let (keeping, held, names) = (nodes.clone(), showing.clone(), names.to_vec());
+    let renewed = move || {
+        let config = shown(&keeping, &names)?;
+        *held.write().unwrap_or_else(PoisonError::into_inner) = config;
+        Ok(())
+    };
+    tracker.spawn(keep_shown("node", authorities, renewed, stop.clone()));
     tracing::info!(address = ?listener.local_addr().ok(), pin = %nodes.pin(), "nodes are served");
     loop {
         let accepted = tokio::select! {
@@ -128,7 +132,8 @@ pub async fn serve(
             tracing::warn!(%address, "too many connections on the node listener; this one is closed");
             continue;
         };
-        let (acceptor, router, stop) = (acceptor.clone(), router.clone(), stop.clone());
+        let acceptor = TlsAcceptor::from(showing.read().unwrap_or_else(PoisonError::into_inner).clone());
+        let (router, stop) = (router.clone(), stop.clone());
         tracker.spawn(connection(acceptor, router, stream, address, place, stop));
     }
     tracker.close();
@@ -195,93 +200,6 @@ async fn connection(
     drop(place);
 }
 
-fn tls(nodes: &Nodes, names: &[String]) -> Result<ServerConfig, ServeError> {
-    let shown = nodes.ca().nodes_certificate(names, nodes.now())?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut roots = RootCertStore::empty();
-    roots.add(nodes.ca().der().clone())?;
-    let inner = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
-        .allow_unauthenticated()
-        .build()
-        .map_err(|error| ServeError::Verifier(error.to_string()))?;
-    let mut config = ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_client_cert_verifier(Arc::new(NodeVerifier { inner, nodes: nodes.clone() }))
-        .with_single_cert(shown.chain, shown.key)?;
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    // A resumed session would pass by the verifier, and with it a revocation.
-    config.session_storage = Arc::new(NoServerSessionStorage {});
-    config.send_tls13_tickets = 0;
-    Ok(config)
-}
-
-/// Verifies against the centre's own CA; turns away what is revoked or was never recorded; lets a certificate in that
-/// ended at most 180 days ago, which is then good for renewal alone (halls can be dark for months).
-struct NodeVerifier {
-    inner: Arc<dyn ClientCertVerifier>,
-    nodes: Nodes,
-}
-
-impl std::fmt::Debug for NodeVerifier {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("NodeVerifier")
-    }
-}
-
-impl ClientCertVerifier for NodeVerifier {
-    fn client_auth_mandatory(&self) -> bool {
-        false
-    }
-
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.inner.root_hint_subjects()
-    }
-
-    fn verify_client_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        now: UnixTime,
-    ) -> Result<ClientCertVerified, rustls::Error> {
-        let identity = NodeIdentity::read(end_entity).ok_or(CertificateError::BadEncoding)?;
-        let end = u64::try_from(identity.not_after.0 / 1000).unwrap_or(0);
-        let late = now.as_secs().saturating_sub(end);
-        let judged_at = if late > 0 && late <= RENEW_LATE_DAYS as u64 * 24 * 3600 {
-            UnixTime::since_unix_epoch(Duration::from_secs(end.saturating_sub(1)))
-        } else {
-            now
-        };
-        let verified = self.inner.verify_client_cert(end_entity, intermediates, judged_at)?;
-        match self.nodes.certificates().standing(&identity.serial) {
-            Standing::Good => Ok(verified),
-            Standing::Revoked => Err(CertificateError::Revoked.into()),
-            Standing::Unknown => Err(CertificateError::ApplicationVerificationFailure.into()),
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner.verify_tls12_signature(message, cert, dss)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.inner.verify_tls13_signature(message, cert, dss)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
-    }
-}
-
 async fn watch_revocations(nodes: Nodes, stop: CancellationToken) {
     let mut every = tokio::time::interval(REVOCATIONS);
     loop {
@@ -314,6 +232,7 @@ fn router(nodes: Nodes, stop: CancellationToken, tracker: TaskTracker) -> Router
     Router::new()
         .route(ENROL_PATH, post(enrol).layer(small))
         .route(RENEW_PATH, post(renew).layer(small))
+        .route(CONFIRM_PATH, post(confirm).layer(small))
         .route(EVENTS_PATH, get(mark).post(events))
         .route(COMMANDS_PATH, any(commands))
         .route(&format!("{MEDIA_PATH}/{{lease}}"), any(stream))
@@ -401,13 +320,7 @@ impl From<PairingError> for Problem {
                 problem
             }
             PairingError::Ca(CaError::Request(_)) => Self::bad_request(words),
-            PairingError::Ca(error) => {
-                tracing::error!(%error, "the authority failed");
-                Self::new(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "the centre's authority failed: its log says why",
-                )
-            }
+            PairingError::Ca(error) => error.into(),
             PairingError::Store(error) => error.into(),
         }
     }
@@ -433,7 +346,12 @@ async fn renew(
     let nodes = &listener.nodes;
     let now: UtcMillis = nodes.now();
     let NodeIdentity { node, hall, serial, .. } = identity;
-    let signed = nodes.ca().sign_node(&node, &hall, &request.csr_pem, now).map_err(PairingError::from)?;
+    // An agent of before would refuse what comes from an authority that it does not know yet.
+    let authorities = nodes.authorities();
+    let ca =
+        if request.several { None } else { authorities.former() }.unwrap_or_else(|| authorities.signer());
+    let ca_pem = if request.several { authorities.trusted_pem() } else { ca.pem().to_owned() };
+    let signed = ca.sign_node(&node, &hall, &request.csr_pem, now).map_err(PairingError::from)?;
     let certificate_pem = signed.pem.clone();
     let (of_node, of_hall) = (node.clone(), hall.clone());
     nodes
@@ -447,13 +365,28 @@ async fn renew(
             if stands.is_none() {
                 return Err(PairingError::NotValid);
             }
-            certificates::insert(tx, &of_node, &of_hall, &signed, now)?;
+            certificates::insert(tx, (&of_node, &of_hall), &signed, ca.pin(), now)?;
             Ok(())
         })
         .await?;
     nodes.certificates().load(nodes.store()).await?;
     tracing::info!(%node, "a node's certificate was renewed");
-    Ok(Json(Enrolled { node, hall, certificate_pem, ca_pem: nodes.ca().pem().to_owned() }))
+    Ok(Json(Enrolled { node, hall, certificate_pem, ca_pem }))
+}
+
+/// A node shows that it holds its new certificate, by coming with it.
+async fn confirm(State(listener): State<Listener>, Known(identity): Known) -> Result<StatusCode, Problem> {
+    let (now, signer) = (listener.nodes.now(), listener.nodes.follows());
+    listener
+        .nodes
+        .store()
+        .write("certificate in use", move |tx| {
+            change::came(tx, &identity.node, &identity.serial, signer, now)?;
+            tx.changes.push(Change::Node(identity.node));
+            Ok::<_, StoreError>(())
+        })
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Refuses a machine while another is connected with the same certificate. What a copied disk sends would take the place
@@ -516,8 +449,22 @@ async fn events(
             tracing::warn!(node = %identity.node, %error, "a batch was refused");
             Err(Problem::bad_request(error.to_string()))
         }
-        Err(intake::IntakeError::Store(error)) => Err(error.into()),
+        Err(intake::IntakeError::Store(error)) => Err(not_stored(error)),
         Err(intake::IntakeError::Stopping) => Err(StoreError::Closed.into()),
+    }
+}
+
+/// What a hall is told whose batch could not be stored. On a full disk it keeps what it has and asks again soon enough to be
+/// heard at once when there is space again.
+fn not_stored(error: StoreError) -> Problem {
+    match error {
+        StoreError::Full => {
+            tracing::error!(%error, "a batch is not taken");
+            let mut problem = busy(&error.to_string());
+            problem.retry_after = Some(FULL_AGAIN);
+            problem
+        }
+        other => other.into(),
     }
 }
 
@@ -566,4 +513,19 @@ async fn footage(
         // Whoever waited may have gone; the connection then closes.
         let _ = awaited.send(socket);
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_something_to_wait_for() {
+        let response = not_stored(StoreError::Full).into_response();
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers()[http::header::RETRY_AFTER], FULL_AGAIN.to_string());
+        let response = not_stored(StoreError::Read("x".into())).into_response();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(!response.headers().contains_key(http::header::RETRY_AFTER));
+    }
 }

@@ -7,6 +7,7 @@ mod holds;
 mod listing;
 mod projection;
 pub mod range;
+mod rules;
 mod sealed;
 mod timeline;
 
@@ -45,6 +46,8 @@ pub fn routes() -> OpenApiRouter<Centre> {
         .routes(routes!(listing::recordings))
         .routes(routes!(holds::list, holds::place))
         .routes(routes!(holds::release))
+        .routes(routes!(rules::list))
+        .routes(routes!(rules::set))
 }
 
 /// How long a viewing is one viewing, however many ranges its player fetches, milliseconds.

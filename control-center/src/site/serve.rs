@@ -27,11 +27,13 @@ use crate::{
         first_administrator,
     },
     areas::{import, tree},
+    backup,
     centre::Parts,
     config::Config,
+    data_lock::DataLock,
     evidence::{Evidence, key::EvidenceKey},
     live::Live,
-    nodes::{self, Nodes, ServerCertificate},
+    nodes::{self, Nodes},
     params, queue, statistics,
     store::{Store, StoreError, Tx},
     webhooks::{Runner, Secrets},
@@ -59,13 +61,14 @@ pub struct Addresses {
 
 /// Opens the store of a data folder, which is made if need be for its owner alone. Blocking.
 pub fn open_store(data: &Path) -> Result<Store> {
-    use std::os::unix::fs::DirBuilderExt;
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(data)
-        .with_context(|| format!("making the data folder {}", data.display()))?;
+    make_folder(data)?;
     Ok(Store::open_sqlite(&data.join(DATABASE))?)
+}
+
+fn make_folder(data: &Path) -> Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data);
+    made.with_context(|| format!("making the data folder {}", data.display()))
 }
 
 /// Runs a centre until `stop`: connections and pictures on the runtime this is called on, which may be of one thread, and
@@ -78,7 +81,11 @@ pub async fn run(
     announce: impl FnOnce(&str, &str),
 ) -> Result<()> {
     let data = config.data.clone();
-    let store = tokio::task::spawn_blocking(move || open_store(&data)).await??;
+    let (_alone, store) = tokio::task::spawn_blocking(move || {
+        make_folder(&data)?;
+        anyhow::Ok((DataLock::take(&data)?, open_store(&data)?))
+    })
+    .await??;
     let result = serve(&config, clock, work, stop, announce, store.clone()).await;
     store.close().await;
     tracing::info!("the centre has stopped");
@@ -93,6 +100,7 @@ async fn serve(
     announce: impl FnOnce(&str, &str),
     store: Store,
 ) -> Result<()> {
+    backup::note_restore(&store, &config.data, clock.now()).await?;
     first_start(config, &store, clock.now()).await?;
     if let Some((name, password)) = first_administrator(&store, clock.now()).await? {
         announce(&name, &password);
@@ -114,9 +122,18 @@ async fn serve(
         nodes: url(nodes_listener.local_addr()?, &config.site_names),
         pin: nodes.pin().to_string(),
     };
-    let tls = tls(nodes.ca().site_certificate(&config.site_names, clock.now())?)?;
+    let mut authorities = nodes.authorities().watch();
+    authorities.mark_unchanged();
+    let shown = RustlsConfig::from_config(tls(&nodes, &config.site_names, &clock)?);
+    let (keeping, held, time) = (nodes.clone(), shown.clone(), clock.clone());
+    let (names, folder, at) = (config.site_names.clone(), config.data.clone(), addresses.clone());
+    let renewed = move || {
+        held.reload_from_config(tls(&keeping, &names, &time)?);
+        write_addresses(&folder, &Addresses { pin: keeping.pin().to_string(), ..at.clone() })
+    };
+    tokio::spawn(nodes::shown::keep_shown("site", authorities, renewed, stop.clone()));
     let handle = Handle::new();
-    let acceptor = RustlsAcceptor::new(tls).acceptor(Doorway::of_people());
+    let acceptor = RustlsAcceptor::new(shown).acceptor(Doorway::of_people());
     let mut server = axum_server::from_tcp(site_listener)?.acceptor(acceptor).handle(handle.clone());
     server.http_builder().http1().timer(hyper_util::rt::TokioTimer::new()).header_read_timeout(HEADERS);
     let mut scores = work.spawn(queue::keep_scores(centre.clone()));
@@ -232,14 +249,16 @@ fn url(bound: SocketAddr, names: &[String]) -> String {
     format!("https://{host}:{}", bound.port())
 }
 
-fn tls(certificate: ServerCertificate) -> Result<RustlsConfig> {
+/// What the people's site shows now. Blocks.
+fn tls(nodes: &Nodes, names: &[String], clock: &Clock) -> Result<Arc<rustls::ServerConfig>> {
+    let certificate = nodes.authorities().site_certificate(names, clock.now())?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_single_cert(certificate.chain, certificate.key)?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(RustlsConfig::from_config(Arc::new(config)))
+    Ok(Arc::new(config))
 }
 
 fn write_addresses(data: &Path, addresses: &Addresses) -> Result<()> {

@@ -23,6 +23,7 @@ const STEPS: &[(&str, &str)] = &[
     ("0010_cases_found", include_str!("migrations/0010_cases_found.sql")),
     ("0011_webhooks", include_str!("migrations/0011_webhooks.sql")),
     ("0015_tickets_waiting", include_str!("migrations/0015_tickets_waiting.sql")),
+    ("0014_trust", include_str!("migrations/0014_trust.sql")),
 ];
 
 /// The lowest schema version whose programs can work with the database as the last step leaves it. A step that does more

@@ -93,6 +93,9 @@ pub enum Fault {
     Full(bool),
     /// The connection is closed now.
     Disconnect,
+    /// Before the next reply come an event of somebody's enrolment and a piece of a table, both with these bytes: a template
+    /// that nobody asked for.
+    Template(Vec<u8>),
     /// A punch by this employee happens while the next request is outstanding: its event comes before the reply.
     EventBeforeReply(String),
 }
@@ -239,6 +242,11 @@ impl Terminal {
     /// The voice prompts that were asked for.
     pub fn voices(&self) -> Vec<u32> {
         self.state().voices.clone()
+    }
+
+    /// Orders that were not met yet.
+    pub fn faults_left(&self) -> usize {
+        self.state().armed.len()
     }
 
     /// How often each command was received.

@@ -1,7 +1,7 @@
 //! Fingerprint modules on a serial line, both families (docs/reference/devices.md A3).
 //!
 //! A finger is a number; a module knows which finger is in which slot. Answers everything that enrolling and identifying
-//! need, so that other people's libraries can be tried on it; it has no templates or images to give.
+//! need, so that other people's libraries can be tried on it; it has no templates or images of its own to give.
 
 use std::{
     collections::BTreeMap,
@@ -16,6 +16,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::attendance::fingerprint::{Family, aa55, ef01};
+
+/// A piece of a template or image and its last one (`EF 01`). Drivers know neither: they ask for none.
+const DATA: u8 = 2;
+const LAST_DATA: u8 = 8;
 
 /// A module as delivered.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +59,8 @@ pub enum Fault {
     Noise,
     /// The next picture of a finger is too messy.
     Messy,
+    /// Before the next answer comes a template that nobody asked for, as packets of data.
+    Template(&'static [u8]),
 }
 
 #[derive(Default)]
@@ -191,6 +197,24 @@ impl FingerprintModule {
         }
     }
 
+    /// A template as the family sends it after it was asked for one.
+    fn template(&self, bytes: &[u8]) -> Vec<u8> {
+        match self.setup.family {
+            Family::Ef01 => {
+                let packet =
+                    |kind, part: &[u8]| ef01::Packet::new(self.setup.address, kind, part.to_vec()).encode();
+                let (first, last) = bytes.split_at(bytes.len() / 2);
+                [packet(DATA, first), packet(LAST_DATA, last)].concat()
+            }
+            Family::Aa55 => {
+                let mut packet = [&[0x5A, 0xA5, 0x01, 0x00][..], bytes].concat();
+                let sum = packet.iter().fold(0u16, |sum, byte| sum.wrapping_add(u16::from(*byte)));
+                packet.extend(sum.to_le_bytes());
+                packet
+            }
+        }
+    }
+
     async fn send(&self, line: &mut (impl AsyncWrite + Unpin), mut wire: Vec<u8>) -> io::Result<()> {
         let fault = {
             let mut state = self.state();
@@ -209,6 +233,7 @@ impl FingerprintModule {
                 }
             }
             Some(Fault::Duplicate) => wire.extend(wire.clone()),
+            Some(Fault::Template(bytes)) => wire = [self.template(bytes), wire].concat(),
             Some(Fault::Noise) => wire = [&[0x00, 0xEF, 0x55, 0xAA, 0x13, 0xFF][..], &wire].concat(),
             Some(Fault::Split) => {
                 for byte in wire {

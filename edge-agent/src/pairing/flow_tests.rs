@@ -362,7 +362,8 @@ async fn both_doors_give_the_same_answer_and_the_halls_opens_only_to_a_pass() {
     let random = SystemRandom::new();
     let document = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &random).unwrap();
     let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, document.as_ref(), &random).unwrap();
-    let passes = Passes::new("450103-01".parse().unwrap(), key.public_key().as_ref().to_vec(), Vec::new());
+    let passes =
+        Passes::new("450103-01".parse().unwrap(), vec![key.public_key().as_ref().to_vec()], Vec::new());
     let now = hall.pairing.now();
     let pass = |hall: &str, until: i64| {
         let pass = SitePass {

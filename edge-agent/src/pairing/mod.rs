@@ -41,7 +41,6 @@ mod visit_properties;
 
 use std::sync::{Arc, PoisonError};
 
-use anyhow::Context;
 use control_protocol::{Happening, UtcMillis, WindowId};
 use rusqlite::Transaction;
 use serde_json::json;
@@ -182,17 +181,14 @@ impl Pairing {
         &self.0.positions
     }
 
-    /// The keeper of the hall's page: it trusts the key of the centre that this node is enrolled at.
+    /// The keeper of the hall's page: it trusts the keys of the centre that this node is enrolled at.
     ///
     /// # Errors
     /// The identity or the positions' file cannot be read.
     pub async fn passes(&self, identity: &Identity) -> anyhow::Result<Passes> {
-        let authorities = identity.authorities()?;
-        let authority = authorities.first().context("the identity has no CA")?;
-        let (_, certificate) = x509_parser::parse_x509_certificate(authority)?;
-        let key = certificate.public_key().subject_public_key.data.to_vec();
+        let keys = identity.authority_keys()?;
         let revoked = self.0.positions.run(pass::revoked).await?;
-        Ok(Passes::new(self.0.place.config.hall.id.clone(), key, revoked))
+        Ok(Passes::new(self.0.place.config.hall.id.clone(), keys, revoked))
     }
 
     fn now(&self) -> UtcMillis {

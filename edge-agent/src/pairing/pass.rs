@@ -1,5 +1,5 @@
 //! Site passes at the hall: checked with no link, turned into a session of the hall's own page. Owns sessions and what was tried;
-//! knows the centre's public key only.
+//! knows the centre's public keys only.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -43,14 +43,14 @@ struct Inner {
     sessions: HashMap<Digest, Session>,
     tries: HashMap<IpAddr, VecDeque<UtcMillis>>,
     revoked: HashMap<String, UtcMillis>,
+    /// The centre's public keys, uncompressed points: one, or two while its authority is changed.
+    keys: Vec<Vec<u8>>,
 }
 
 /// The door's keeper. Clones are the same.
 #[derive(Clone)]
 pub struct Passes {
     hall: HallId,
-    /// The centre's public key, an uncompressed point.
-    key: Arc<[u8]>,
     inner: Arc<Mutex<Inner>>,
 }
 
@@ -59,11 +59,16 @@ fn refused(why: &'static str) -> Problem {
 }
 
 impl Passes {
-    /// A keeper that trusts this centre's key. `revoked` is what is known to be taken back.
-    pub fn new(hall: HallId, key: Vec<u8>, revoked: Vec<RevokedPass>) -> Self {
+    /// A keeper that trusts these keys of the centre. `revoked` is what is known to be taken back.
+    pub fn new(hall: HallId, keys: Vec<Vec<u8>>, revoked: Vec<RevokedPass>) -> Self {
         let revoked = revoked.into_iter().map(|pass| (pass.id, pass.until)).collect();
-        let inner = Inner { revoked, ..Inner::default() };
-        Self { hall, key: key.into(), inner: Arc::new(Mutex::new(inner)) }
+        let inner = Inner { revoked, keys, ..Inner::default() };
+        Self { hall, inner: Arc::new(Mutex::new(inner)) }
+    }
+
+    /// Trusts these keys from now on, and no others. Sessions stay: each ends with its pass.
+    pub fn trust(&self, keys: Vec<Vec<u8>>) {
+        self.lock().keys = keys;
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -124,8 +129,13 @@ impl Passes {
 
     fn check(&self, text: &str, now: UtcMillis) -> Result<SitePass, Problem> {
         let presented = Presented::read(text).map_err(|_| refused("form"))?;
-        let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, &self.key);
-        key.verify(&presented.signed, &presented.signature).map_err(|_| refused("signature"))?;
+        let signed_by = |key: &Vec<u8>| {
+            let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, key);
+            key.verify(&presented.signed, &presented.signature).is_ok()
+        };
+        if !self.lock().keys.iter().any(signed_by) {
+            return Err(refused("signature"));
+        }
         let pass = presented.pass;
         if pass.hall != self.hall {
             return Err(refused("other_hall"));
@@ -219,7 +229,8 @@ mod tests {
     #[test]
     fn a_pass_opens_its_own_hall_in_its_own_time() {
         let key = key();
-        let passes = Passes::new("450103-01".parse().unwrap(), key.public_key().as_ref().to_vec(), vec![]);
+        let passes =
+            Passes::new("450103-01".parse().unwrap(), vec![key.public_key().as_ref().to_vec()], vec![]);
         let from: IpAddr = "192.0.2.1".parse().unwrap();
         let at = UtcMillis(2_000_000);
         let (token, session) = passes.present(&pass(&key, |_| ()), from, at).unwrap();
@@ -236,6 +247,16 @@ mod tests {
         let forged = pass(&super::tests::key(), |_| ());
         assert_eq!(refuse(&forged, 2_000_000), "signature");
 
+        // While the centre's authority is changed, passes of both days are taken; then those of the new one alone.
+        let next = super::tests::key();
+        let public = |key: &EcdsaKeyPair| key.public_key().as_ref().to_vec();
+        passes.trust(vec![public(&next), public(&key)]);
+        assert!(passes.present(&pass(&key, |_| ()), from, at).is_ok());
+        assert!(passes.present(&pass(&next, |_| ()), from, at).is_ok());
+        passes.trust(vec![public(&next)]);
+        assert_eq!(refuse(&pass(&key, |_| ()), 2_000_000), "signature");
+        passes.trust(vec![public(&key)]);
+
         passes.revoke(&[RevokedPass { id: "sp-1".into(), until: UtcMillis(5_000_000) }], at);
         assert!(passes.session(&token, at).is_none());
         assert_eq!(refuse(&pass(&key, |_| ()), 2_000_000), "revoked");
@@ -244,7 +265,8 @@ mod tests {
     #[test]
     fn wrong_passes_make_an_address_wait() {
         let key = key();
-        let passes = Passes::new("450103-01".parse().unwrap(), key.public_key().as_ref().to_vec(), vec![]);
+        let passes =
+            Passes::new("450103-01".parse().unwrap(), vec![key.public_key().as_ref().to_vec()], vec![]);
         let from: IpAddr = "192.0.2.1".parse().unwrap();
         for _ in 0..TRIES {
             assert_eq!(passes.present("x", from, UtcMillis(2_000_000)).unwrap_err().code, "pass-refused");

@@ -1,7 +1,7 @@
 //! What the centre asks of the recorder: clips, segments and stills with the bytes to be sent, runs and gaps, holds. It opens no
 //! connection (`uplink::footage` does) and decides nobody's rights (the centre has).
 
-use std::{fs::File, io, ops::Range, os::unix::fs::FileExt, path::PathBuf};
+use std::{fs::File, io, ops::Range, os::unix::fs::FileExt, path::PathBuf, sync::atomic::Ordering};
 
 use bytes::Bytes;
 use control_protocol::{
@@ -200,7 +200,7 @@ impl Recorder {
             stopped: state.stopped,
             free_bytes: state.free_bytes,
             holds_days: state.forecast_days,
-            keep_days: self.keep_days,
+            keep_days: self.keep_days.load(Ordering::Relaxed),
             short: state.short,
         }
     }

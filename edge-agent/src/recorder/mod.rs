@@ -14,6 +14,7 @@ pub mod figures;
 mod finish;
 mod gather;
 pub mod index;
+mod keep;
 pub mod segment;
 mod still;
 mod tell;
@@ -23,7 +24,11 @@ mod writer;
 use std::{
     collections::{BTreeMap, HashMap},
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, Ordering},
+        mpsc,
+    },
     time::Duration,
 };
 
@@ -123,7 +128,7 @@ pub struct Recorder {
     figures: Arc<Figures>,
     clock: Arc<dyn Clock>,
     more: tokio::sync::mpsc::Sender<(usize, CameraId)>,
-    keep_days: u32,
+    keep_days: Arc<AtomicU32>,
     stills: StillMaker,
 }
 
@@ -173,6 +178,7 @@ pub fn start(
     cancel: &CancellationToken,
 ) -> anyhow::Result<(Recorder, RecorderTasks)> {
     let (work, queue) = mpsc::sync_channel(QUEUE);
+    let kept = keep::Ordered::read(&settings.folder);
     let (shared, figures) = (Arc::<Shared>::default(), Arc::<Figures>::default());
     *lock(&shared.cameras) = surroundings.cameras.clone();
     let (more, to_collect) = tokio::sync::mpsc::channel(MORE);
@@ -186,7 +192,8 @@ pub fn start(
         work: work.clone(),
     };
     let writer = writer::Setup {
-        settings: settings.clone(),
+        settings: Recording { days: kept.days(settings.days), ..settings.clone() },
+        days_of_file: settings.days,
         node: surroundings.node,
         data: surroundings.data,
         cameras: ids.clone(),
@@ -214,7 +221,7 @@ pub fn start(
         figures,
         clock,
         more,
-        keep_days: settings.days,
+        keep_days: Arc::new(AtomicU32::new(kept.days(settings.days))),
         stills: surroundings.stills,
     };
     Ok((recorder, RecorderTasks { thread, collect, tell }))
@@ -348,6 +355,16 @@ impl Recorder {
     pub async fn release(&self, id: String) -> Result<bool, RecorderError> {
         let now_us = self.clock.now_utc().0.saturating_mul(1000);
         self.ask(move |writer| writer.release(&id, now_us)).await
+    }
+
+    /// Keeps footage so many days from now on, also after the next start; none: as the hall's file says. Gives the days.
+    ///
+    /// # Errors
+    /// It could not be put on disk: then nothing changes.
+    pub async fn keep_days(&self, days: Option<u32>) -> Result<u32, RecorderError> {
+        let days = self.ask(move |writer| writer.keep_days(days)).await?;
+        self.keep_days.store(days, Ordering::Relaxed);
+        Ok(days)
     }
 
     /// All holds, those that have ended too.

@@ -2,13 +2,14 @@
 
 mod clips;
 mod finish;
+mod keep;
 mod sound;
 mod still;
 mod time;
 
 use std::{
     path::Path,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::AtomicU64,
     time::{Duration, Instant},
 };
 
@@ -77,6 +78,7 @@ impl Rig {
         let (shared, figures) = (Arc::<Shared>::default(), Arc::<Figures>::default());
         let setup = writer::Setup {
             settings: settings.clone(),
+            days_of_file: settings.days,
             node: "hall-450103-01".parse().unwrap(),
             data: data.to_owned(),
             cameras: vec![camera()],
@@ -95,7 +97,7 @@ impl Rig {
             figures,
             clock: clock.clone(),
             more: put,
-            keep_days: settings.days,
+            keep_days: Arc::new(AtomicU32::new(settings.days)),
             stills: picture::StillMaker::start(picture::Settings::default()).unwrap(),
         };
         Self { recorder, clock, told, more, thread, settings }

@@ -27,6 +27,7 @@ use super::{
     figures::Figures,
     gather::Gathered,
     index::{Gap, Hold, Index, IndexError, rebuild},
+    keep::Ordered,
     lock,
     segment::Fragment,
     tell::{Telling, of_gap},
@@ -44,6 +45,8 @@ const TELL: u32 = 64;
 
 pub(super) struct Setup {
     pub(super) settings: Recording,
+    /// Footage is kept so many days where the centre orders nothing.
+    pub(super) days_of_file: u32,
     pub(super) node: NodeId,
     pub(super) data: PathBuf,
     pub(super) cameras: Vec<CameraId>,
@@ -313,6 +316,15 @@ impl Writer {
     /// Places a hold.
     pub(super) fn hold(&mut self, hold: &Hold) -> Result<bool, RecorderError> {
         Ok(self.index.hold(&self.s.settings.folder, hold)?)
+    }
+
+    /// Keeps footage so many days from now on; gives them.
+    pub(super) fn keep_days(&mut self, days: Option<u32>) -> Result<u32, RecorderError> {
+        let ordered = Ordered::of(days);
+        let failed = |e: std::io::Error| RecorderError::Closed(format!("the days could not be kept: {e}"));
+        ordered.write(&self.s.settings.folder).map_err(failed)?;
+        self.s.settings.days = ordered.days(self.s.days_of_file);
+        Ok(self.s.settings.days)
     }
 
     /// Releases a hold.

@@ -125,6 +125,8 @@ fn detail_of(body: &[u8]) -> String {
 struct Kept {
     send: SendRequest<Full<Bytes>>,
     driver: JoinHandle<()>,
+    /// With what it was dialled: another identity wants another connection.
+    tls: Arc<ClientConfig>,
 }
 
 impl Drop for Kept {
@@ -202,11 +204,14 @@ impl Connector {
         tcp.set_nodelay(true).map_err(|e| unreachable(e.to_string()))?;
         let failed = |why: String| ConnectError::Tls { address: self.address(), why };
         let name = ServerName::try_from(self.host.clone()).map_err(|e| failed(e.to_string()))?;
-        let tls = self.tls.read().unwrap_or_else(PoisonError::into_inner).clone();
-        timeout(DIAL, TlsConnector::from(tls).connect(name, tcp))
+        timeout(DIAL, TlsConnector::from(self.tls()).connect(name, tcp))
             .await
             .map_err(|_| failed(format!("no answer within {DIAL:?}")))?
-            .map_err(|e| failed(e.to_string()))
+            .map_err(|e| failed(in_words(&e)))
+    }
+
+    fn tls(&self) -> Arc<ClientConfig> {
+        self.tls.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// A new WebSocket at `path`.
@@ -282,7 +287,7 @@ impl Connector {
         // Held for the whole exchange: HTTP/1.1 answers in order, one at a time. If this future is dropped in the
         // middle, so is the connection, never to be reused half read.
         let mut kept = self.kept.lock().await;
-        let mut reused = kept.take();
+        let mut reused = kept.take().filter(|kept| Arc::ptr_eq(&kept.tls, &self.tls()));
         loop {
             let was_kept = reused.is_some();
             let mut connection = match reused.take() {
@@ -301,6 +306,7 @@ impl Connector {
     }
 
     async fn dial_http(&self) -> Result<Kept, ConnectError> {
+        let tls = self.tls();
         let stream = self.connect().await?;
         let (send, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
@@ -310,7 +316,7 @@ impl Connector {
                 tracing::debug!("the request connection with the centre ended: {e}");
             }
         });
-        Ok(Kept { send, driver })
+        Ok(Kept { send, driver, tls })
     }
 
     async fn exchange(
@@ -353,6 +359,22 @@ fn provider() -> Arc<CryptoProvider> {
     let mut provider = rustls::crypto::ring::default_provider();
     provider.cipher_suites.sort_by_key(|suite| suite.suite() != CipherSuite::TLS13_AES_128_GCM_SHA256);
     Arc::new(provider)
+}
+
+/// Why TLS failed; where people can do something about it, what.
+fn in_words(error: &std::io::Error) -> String {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let unknown = |e: &rustls::Error| {
+        matches!(e, rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer))
+    };
+    match inner {
+        Some(inner) if unknown(inner) => {
+            "it shows a certificate of an authority that this machine does not know: this is another centre, or the centre's \
+             authority was changed while this machine was away; then pair this machine anew with a new code"
+                .to_owned()
+        }
+        _ => error.to_string(),
+    }
 }
 
 fn tls_failed(e: rustls::Error) -> ConnectError {

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use control_protocol::{
     HallId, UtcMillis,
     chain::Digest,
-    enrolment::{ENROL_PATH, EnrolRequest, Enrolled, PairingCode, RENEW_PATH, RenewRequest},
+    enrolment::{CONFIRM_PATH, ENROL_PATH, EnrolRequest, Enrolled, PairingCode, RENEW_PATH, RenewRequest},
 };
 use http::{Method, StatusCode};
 use url::Url;
@@ -62,14 +62,15 @@ pub async fn enrol(url: &Url, pin: Digest, code: PairingCode, hall: &HallId) -> 
         hall: hall.clone(),
         csr_pem: key.csr_pem.clone(),
         version: crate::VERSION.to_owned(),
+        several: true,
     };
     let enrolled = post(&connector, ENROL_PATH, &request).await?;
     if enrolled.hall != *hall {
         return Err(EnrolError::Answer(format!("it is for hall {}, not {hall}", enrolled.hall)));
     }
     let identity = Identity::of(key, enrolled)?;
-    // The CA that is trusted from now on must be the one that was pinned.
-    let pinned = identity.authorities()?.iter().all(|authority| {
+    // The CA that was pinned must be among those that are trusted from now on; while the centre's is changed there are two.
+    let pinned = identity.authorities()?.iter().any(|authority| {
         x509_parser::parse_x509_certificate(authority)
             .is_ok_and(|(_, c)| control_protocol::enrolment::key_pin(c.public_key().raw) == pin)
     });
@@ -82,7 +83,8 @@ pub async fn enrol(url: &Url, pin: Digest, code: PairingCode, hall: &HallId) -> 
 /// Asks for a new certificate with a new key. The identity is not stored yet.
 pub async fn renew(connector: &Connector, current: &Identity) -> Result<Identity, EnrolError> {
     let key = NewKey::generate()?;
-    let enrolled = post(connector, RENEW_PATH, &RenewRequest { csr_pem: key.csr_pem.clone() }).await?;
+    let request = RenewRequest { csr_pem: key.csr_pem.clone(), several: true };
+    let enrolled = post(connector, RENEW_PATH, &request).await?;
     if enrolled.node != current.node || enrolled.hall != current.hall {
         return Err(EnrolError::Answer(format!(
             "it is for node {} of hall {}",
@@ -90,16 +92,25 @@ pub async fn renew(connector: &Connector, current: &Identity) -> Result<Identity
         )));
     }
     let identity = Identity::of(key, enrolled)?;
-    if identity.authorities()? != current.authorities()? {
-        return Err(EnrolError::Answer("it gives another CA".into()));
+    if !identity.continues(current)? {
+        return Err(EnrolError::Answer("it gives authorities of which this machine knows none".into()));
     }
     Ok(identity)
 }
 
-/// Whether half of the certificate's life is over.
+/// Shows the centre that this machine holds its new certificate. `connector` must show it already.
+pub async fn confirm(connector: &Connector) -> Result<(), EnrolError> {
+    let answer = connector.request(Method::POST, CONFIRM_PATH, "application/json", Bytes::new()).await?;
+    match answer.status.is_success() {
+        true => Ok(()),
+        false => Err(EnrolError::Refused { status: answer.status.as_u16(), detail: answer.detail() }),
+    }
+}
+
+/// Whether the certificate is to be renewed: half of its life is over, or another authority signs at the centre.
 pub fn renewal_due(identity: &Identity, now: UtcMillis) -> Result<bool, IdentityError> {
     let (from, to) = identity.validity()?;
-    Ok(now.0 >= from.0 + (to.0 - from.0) / 2)
+    Ok(now.0 >= from.0 + (to.0 - from.0) / 2 || !identity.of_the_signer()?)
 }
 
 /// Whether the centre's refusal means that nobody but a person can help: trying on is only noise.

@@ -1,5 +1,5 @@
-//! Who this machine is to the centre: its private key, its certificate and the one CA it trusts, kept together in one
-//! file of mode 0600 that is replaced as a whole, so that a key and a certificate of two different days never meet.
+//! Who this machine is to the centre: its private key, its certificate and the authorities it trusts (one, or two while the
+//! centre's is changed), kept together in one file of mode 0600 that is replaced as a whole, so that a key and a certificate of two different days never meet.
 
 use std::path::{Path, PathBuf};
 
@@ -8,6 +8,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use serde::{Deserialize, Serialize};
 
 use crate::vault::write_private;
+
+/// One, and one that follows it; and as many again, for a centre that knows more than this.
+const MOST_AUTHORITIES: usize = 4;
 
 /// What is wrong with the identity on disk.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +31,11 @@ pub enum IdentityError {
     /// The file's content cannot be used.
     #[error("the identity is damaged ({0}): enrol this machine again")]
     Damaged(String),
+    /// The centre named authorities that are not to be trusted.
+    #[error(
+        "the centre named authorities of which this machine knows none, or that are none; it goes on trusting those it knows"
+    )]
+    Untrusted,
     /// A key could not be made.
     #[error("cannot make a key: {0}")]
     Key(#[from] rcgen::Error),
@@ -115,6 +123,52 @@ impl Identity {
     /// The CA certificates to trust.
     pub fn authorities(&self) -> Result<Vec<CertificateDer<'static>>, IdentityError> {
         read_certificates(&self.ca_pem)
+    }
+
+    /// The same machine, trusting these authorities and no others: what the centre said on a connection that they or their
+    /// forerunners vouch for.
+    ///
+    /// # Errors
+    /// They cannot be read, are no authorities or too many, or this machine knows none of them: a centre that is known goes
+    /// over to another authority in two steps, never in one.
+    pub fn trusting(&self, ca_pem: &str) -> Result<Self, IdentityError> {
+        let changed = Self { ca_pem: ca_pem.to_owned(), ..self.clone() };
+        let authorities = changed.authorities()?;
+        let all_sign = authorities.iter().all(|authority| {
+            x509_parser::parse_x509_certificate(authority).is_ok_and(|(_, parsed)| parsed.is_ca())
+        });
+        if !all_sign || authorities.len() > MOST_AUTHORITIES {
+            return Err(IdentityError::Untrusted);
+        }
+        if changed.continues(self)? { Ok(changed) } else { Err(IdentityError::Untrusted) }
+    }
+
+    /// Whether one of its authorities is one of `before`'s.
+    pub fn continues(&self, before: &Self) -> Result<bool, IdentityError> {
+        let known = before.authorities()?;
+        Ok(self.authorities()?.iter().any(|authority| known.contains(authority)))
+    }
+
+    /// Whether the certificate comes from the authority that signs at the centre now, the first of those that are trusted.
+    pub fn of_the_signer(&self) -> Result<bool, IdentityError> {
+        let damaged = |_| IdentityError::Damaged("a certificate cannot be read".into());
+        let none = || IdentityError::Damaged("no certificate".into());
+        let (own, authorities) = (self.certificates()?, self.authorities()?);
+        let own = x509_parser::parse_x509_certificate(own.first().ok_or_else(none)?).map_err(damaged)?.1;
+        let signer = authorities.first().ok_or_else(none)?;
+        let signer = x509_parser::parse_x509_certificate(signer).map_err(damaged)?.1;
+        // Their names carry the beginning of the key's pin.
+        Ok(own.issuer().as_raw() == signer.subject().as_raw())
+    }
+
+    /// The public keys of the authorities, uncompressed points: what site passes are signed with.
+    pub fn authority_keys(&self) -> Result<Vec<Vec<u8>>, IdentityError> {
+        let damaged = |_| IdentityError::Damaged("a certificate cannot be read".into());
+        let key = |authority: &CertificateDer<'_>| {
+            let parsed = x509_parser::parse_x509_certificate(authority).map_err(damaged)?.1;
+            Ok(parsed.public_key().subject_public_key.data.to_vec())
+        };
+        self.authorities()?.iter().map(key).collect()
     }
 
     /// The private key.

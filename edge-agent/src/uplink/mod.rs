@@ -8,3 +8,4 @@ pub(crate) mod footage;
 pub mod identity;
 pub mod media;
 pub mod sender;
+pub mod upkeep;

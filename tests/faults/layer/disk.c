@@ -6,6 +6,7 @@
  *   2  flushes of databases so far        3  this one of them fails with EIO, once (0: none)
  *   4  writes refused                     5  flushes failed
  *   6  what the wall clock is ahead by, microseconds (signed); the monotonic clock is never touched
+ *   7  while it is not 0, no write comes back: the disk hangs; each that waits adds 1
  * HALLWATCH_DISK_LOG (optional): every change of a file, in order, with its bytes, and every flush: what a power cut may take
  * back is worked out from it (src/disk.rs has the reading side).
  */
@@ -85,7 +86,7 @@ static int opened(int fd, const char *path, int flags) {
     handles[fd] = 0;
     if (ours(path)) {
         handles[fd] = next_handle++;
-        database[fd] = strstr(path, ".sqlite") != NULL;
+        database[fd] = strstr(path, ".sqlite") != NULL || strstr(path, ".db") != NULL;
         note(OPEN, handles[fd], flags, path, NULL, 0);
     }
     pthread_mutex_unlock(&lock);
@@ -114,7 +115,15 @@ int close(int fd) {
     return syscall(SYS_close, fd);
 }
 
+/* Not with the lock held: only what writes hangs. */
+static void hang(void) {
+    if (!control[7]) return;
+    __atomic_add_fetch(&control[7], 1, __ATOMIC_SEQ_CST);
+    while (control[7]) usleep(10000);
+}
+
 static ssize_t written(int fd, const void *bytes, size_t length, off_t at, int placed) {
+    hang();
     pthread_mutex_lock(&lock);
     if (full()) {
         pthread_mutex_unlock(&lock);

@@ -1,4 +1,4 @@
-//! The layer below the agent's file calls (`layer/disk.c`), from the side of who orders the faults, and the model of a power
+//! The layer below a program's file calls (`layer/disk.c`), from the side of who orders the faults, and the model of a power
 //! cut: from the log of every write and flush, what a disk may hold after the current went.
 //!
 //! The model's rules. What a flush covered is there. Of what no flush covered, each write is there, is not, or is there
@@ -25,7 +25,7 @@ const RESERVE: &str = "reserve";
 /// The layer's source, compiled by whatever compiles the project's C.
 const SOURCE: &str = include_str!("../layer/disk.c");
 
-/// The layer below one agent.
+/// The layer below one program.
 pub(crate) struct Layer {
     library: PathBuf,
     control: File,
@@ -43,6 +43,7 @@ pub(crate) enum Figure {
     Refused = 4,
     Failed = 5,
     ClockAhead = 6,
+    Hangs = 7,
 }
 
 impl Layer {

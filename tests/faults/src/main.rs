@@ -60,6 +60,10 @@ enum Scenario {
     MachinePowerCuts,
     /// The power of a virtual machine is cut while its agent records eight cameras.
     RecordedPowerCuts,
+    /// The centre's power is cut, by a model of its disk.
+    CentrePowerCuts,
+    /// The centre's disk is full.
+    CentreFullDisk,
     /// Batches doubled and reordered.
     Batches,
     /// The hall's clock jumps.
@@ -85,6 +89,8 @@ impl Scenario {
             Self::PowerCuts => scenarios::power_cuts::model(count, lot).await,
             Self::MachinePowerCuts => scenarios::power_cuts::machine(count, lot).await,
             Self::RecordedPowerCuts => scenarios::recorded::run(count, lot).await,
+            Self::CentrePowerCuts => scenarios::centre_disk::power_cuts(count, lot).await,
+            Self::CentreFullDisk => scenarios::centre_disk::full(count, lot).await,
             Self::Batches => scenarios::batches::run(count, lot).await,
             Self::Clocks => scenarios::clocks::run(count, lot).await,
             Self::RestoredCentre => scenarios::copies::restored_centre(count, lot).await,
@@ -112,7 +118,8 @@ fn main() -> Result<ExitCode> {
     Ok(if tally.is_clean() { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-/// Mostly waiting, so side by side. Every power cut here is one by the model of the disk.
+/// Mostly waiting, so side by side. Every power cut here is one by the model of the disk; those of the centre are counted by
+/// themselves.
 async fn quick(lot: &mut Lot) -> Result<Tally> {
     let kills = scenarios::kills::run(30, lot.branch());
     let (cuts, clocks, copies) = (lot.branch(), lot.branch(), lot.branch());
@@ -129,6 +136,8 @@ async fn quick(lot: &mut Lot) -> Result<Tally> {
         let mut tally = scenarios::full_disk::run(20, 2, full).await?;
         tally.join(scenarios::power_cuts::model(5, cuts).await?);
         tally.join(scenarios::batches::run(1_000, batches).await?);
+        tally.join(scenarios::centre_disk::power_cuts(5, lot.branch()).await?);
+        tally.join(scenarios::centre_disk::full(5, lot.branch()).await?);
         anyhow::Ok(tally)
     };
     let (kills, links, disk) = tokio::join!(kills, links, disk);

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::{Scenario, lot::Lot, tally::Tally};
 
 /// Each scenario with its pieces and how often it plays in each: 1,000 kills of either side, 200 power cuts of a machine and
-/// 200 by model, 200 full disks, 200 cut links, 10,000 cases of batches, and of the others some.
-const PIECES: [(Scenario, u64, u64); 12] = [
+/// 200 by model, as many of the centre's, 200 full disks of either side, 200 cut links, 10,000 cases of batches, and of the others some.
+const PIECES: [(Scenario, u64, u64); 14] = [
     (Scenario::MachinePowerCuts, 20, 10),
     (Scenario::RecordedPowerCuts, 2, 10),
     (Scenario::PowerCuts, 10, 20),
@@ -23,6 +23,8 @@ const PIECES: [(Scenario, u64, u64); 12] = [
     (Scenario::Storm, 1, 100),
     (Scenario::StuckViewers, 1, 50),
     (Scenario::FullDisk, 10, 20),
+    (Scenario::CentrePowerCuts, 10, 20),
+    (Scenario::CentreFullDisk, 10, 20),
     (Scenario::Batches, 10, 1_000),
     (Scenario::Kills, 20, 50),
     (Scenario::Partitions, 10, 20),

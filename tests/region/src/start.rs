@@ -41,6 +41,8 @@ pub struct Centre {
     pub process: Process,
     /// Its addresses.
     pub addresses: Addresses,
+    /// Its environment from its next start on, beside its own.
+    pub environment: Vec<(String, String)>,
     /// Where it listens if it is started again: the same ports.
     listen: (String, String),
     root: PathBuf,
@@ -94,13 +96,19 @@ impl Centre {
         std::fs::create_dir_all(&data)?;
         let import_path = root.join("import.toml");
         std::fs::write(&import_path, import)?;
-        let (process, addresses) = Self::launch(root, listen, nodes_listen).await?;
+        let (process, addresses) = Self::launch(root, (listen, nodes_listen), &[]).await?;
         let authority = |url: &str| url.trim_start_matches("https://").trim_end_matches('/').to_owned();
         let listen = (authority(&addresses.site), authority(&addresses.nodes));
-        Ok(Self { process, addresses, listen, root: root.to_owned() })
+        Ok(Self { process, addresses, environment: Vec::new(), listen, root: root.to_owned() })
     }
 
-    async fn launch(root: &Path, listen: &str, nodes_listen: &str) -> Result<(Process, Addresses)> {
+    async fn launch(
+        root: &Path,
+        (listen, nodes_listen): (&str, &str),
+        environment: &[(String, String)],
+    ) -> Result<(Process, Addresses)> {
+        let environment: Vec<(&str, &str)> =
+            environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let data = root.join("centre");
         let found = data.join("addresses.json");
         let _ = std::fs::remove_file(&found);
@@ -121,7 +129,7 @@ impl Centre {
             "control-center",
             &binary("control-center")?,
             &arguments,
-            &[],
+            &environment,
             &root.join("control-center.log"),
         )?;
         let addresses = until("control centre", PATIENCE, async || {
@@ -134,7 +142,8 @@ impl Centre {
 
     /// Starts it again where it was, after [`Process::kill`] or [`Process::stop`].
     pub async fn restart(&mut self) -> Result<()> {
-        let (process, addresses) = Self::launch(&self.root, &self.listen.0, &self.listen.1).await?;
+        let listen = (self.listen.0.as_str(), self.listen.1.as_str());
+        let (process, addresses) = Self::launch(&self.root, listen, &self.environment).await?;
         self.process = process;
         self.addresses = addresses;
         Ok(())
@@ -147,6 +156,11 @@ impl Centre {
         let data = self.root.join("centre");
         run(&binary("control-center")?, &["import", path(&to)?, "--data", path(&data)?], "").await?;
         Ok(())
+    }
+
+    /// Its data folder.
+    pub fn data(&self) -> PathBuf {
+        self.root.join("centre")
     }
 
     /// Its CA certificate, PEM.

@@ -11,6 +11,16 @@ export interface User {
   must_change?: boolean;
   grants?: Grant[];
   second_factor?: boolean;
+  /** One of their roles must have it. */
+  second_factor_required?: boolean;
+}
+
+/** A role, and whether its people must have a second factor. */
+export interface FactorRole {
+  role: Role;
+  required: boolean;
+  people: number;
+  without: number;
 }
 
 export interface Grant {

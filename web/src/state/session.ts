@@ -22,6 +22,8 @@ export const useSession = defineStore("session", () => {
   const seesAttendance = computed(() => user.value !== null && user.value.role !== "technician");
   /** Whether they see windows and cases: everybody but who keeps attendance alone. */
   const seesService = computed(() => user.value?.role !== "hr");
+  /** Whether they must set up a second factor before anything else. */
+  const mustHaveFactor = computed(() => user.value?.second_factor_required === true && user.value.second_factor !== true);
   /** Where this person's first question is answered. */
   const home = computed(() => HOMES[user.value?.role ?? ""] ?? "/wall");
 
@@ -61,5 +63,5 @@ export const useSession = defineStore("session", () => {
     asked.value = true;
   }
 
-  return { user, seesNodes, administers, seesAttendance, seesService, supervises, home, resume, signIn, changePassword, signOut, forget };
+  return { user, seesNodes, administers, seesAttendance, seesService, supervises, mustHaveFactor, home, resume, signIn, changePassword, signOut, forget };
 });

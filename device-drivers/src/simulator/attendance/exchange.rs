@@ -15,6 +15,9 @@ const SMALL: usize = 1024;
 /// Payload of a datagram of bulk data.
 const DATAGRAM: usize = 1024;
 
+/// Somebody enrolled a finger.
+const EVENT_ENROLMENT: u16 = 0x0008;
+
 /// What a client's packets come by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Medium {
@@ -81,6 +84,10 @@ impl Client {
             let punch = Punch { employee, at: now, verify: 1, state: 0 };
             packets.insert(0, event_packet(&punch));
             state.log.push(punch);
+        }
+        if let Some(Fault::Template(bytes)) = state.armed(|f| matches!(f, Fault::Template(_))) {
+            let table = Packet::new(code::DATA, self.session, packet.reply, bytes.clone());
+            packets.splice(0..0, [Packet::new(code::REG_EVENT, EVENT_ENROLMENT, 0, bytes), table]);
         }
         let bulk = packets.iter().any(|r| r.command == code::PREPARE_DATA);
         if bulk && state.armed(|f| *f == Fault::DropDatagram).is_some() && packets.len() > 3 {

@@ -98,6 +98,8 @@ pub struct Channel<D> {
     pub recorder: Option<Recorder>,
     /// Where the channel's state is shown.
     pub state: watch::Sender<ChannelState>,
+    /// The authorities to trust, PEM, as the centre said last.
+    pub authorities: watch::Sender<Option<String>>,
 }
 
 enum Closed {
@@ -352,6 +354,13 @@ impl<'a, D: Dial> Session<'a, D> {
                 }
             }
             ToEdge::PassesRevoked { passes } => self.questions.revoked(passes),
+            ToEdge::Authorities { pem } => {
+                self.channel.authorities.send_if_modified(|held| {
+                    let changed = held.as_deref() != Some(pem.as_str());
+                    *held = Some(pem);
+                    changed
+                });
+            }
             ToEdge::Refused { why, retry } => return Ok(Some(Closed::Refused { why, retry })),
         }
         Ok(None)

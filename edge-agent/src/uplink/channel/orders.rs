@@ -2,7 +2,11 @@
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
-use control_protocol::{UtcMillis, channel::Order, footage::Hold};
+use control_protocol::{
+    UtcMillis,
+    channel::Order,
+    footage::{Hold, ORDERED_DAYS},
+};
 use tokio::sync::mpsc;
 
 use crate::{cameras::Cameras, clock::Clock, recorder::Recorder};
@@ -76,10 +80,13 @@ async fn act(
                 Ok(()) => (true, "the configuration is reported".into()),
                 Err(error) => (false, format!("the configuration could not be reported: {error:#}")),
             },
-            Order::HoldFootage { .. } | Order::ReleaseFootage { .. } if recorder.is_none() => {
+            Order::HoldFootage { .. } | Order::ReleaseFootage { .. } | Order::KeepFootage { .. }
+                if recorder.is_none() =>
+            {
                 (false, "this hall does not record its cameras".into())
             }
             Order::HoldFootage { hold } => told(hold_footage(recorder, hold).await),
+            Order::KeepFootage { days } => told(keep_footage(recorder, *days).await),
             Order::ReleaseFootage { hold } => told(release_footage(recorder, hold).await),
         }
     };
@@ -109,6 +116,17 @@ async fn hold_footage(recorder: Option<&Recorder>, hold: &Hold) -> Result<String
     match recorder.hold(Hold { released_us: None, ..hold.clone() }).await {
         Ok(true) => Ok(format!("{} is held", hold.id)),
         Ok(false) => Ok(format!("{} was held already", hold.id)),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+async fn keep_footage(recorder: Option<&Recorder>, days: Option<u32>) -> Result<String, String> {
+    if days.is_some_and(|days| !ORDERED_DAYS.contains(&days)) {
+        return Err(format!("footage is kept {} to {} days", ORDERED_DAYS.start(), ORDERED_DAYS.end()));
+    }
+    let recorder = recorder.ok_or("this hall does not record its cameras")?;
+    match recorder.keep_days(days).await {
+        Ok(days) => Ok(format!("footage is kept {days} days")),
         Err(error) => Err(error.to_string()),
     }
 }

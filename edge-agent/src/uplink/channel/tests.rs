@@ -99,6 +99,7 @@ fn centre() -> Centre {
         door: Arc::new(Echo),
         recorder: None,
         state,
+        authorities: watch::Sender::new(None),
     };
     let cancel = CancellationToken::new();
     let running = tokio::spawn(run(channel, cancel.clone()));

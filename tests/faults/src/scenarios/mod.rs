@@ -1,6 +1,7 @@
 //! The scenarios. Each plays on a stage of its own, draws everything from its lot and gives what it counted.
 
 pub(crate) mod batches;
+pub(crate) mod centre_disk;
 pub(crate) mod clocks;
 pub(crate) mod copies;
 pub(crate) mod full_disk;

@@ -1,10 +1,16 @@
 //! What the service manager is told: both programs say when they serve, feed its watchdog while work gets done, stop feeding it
 //! when it does not, and say that they stop. The units are read by systemd itself where it is there.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, bail, ensure};
-use region::process::{Process, binary, run as run_program};
+use region::{
+    api::Api,
+    process::{Process, binary, run as run_program},
+};
 use rustix::process::Signal;
 use tokio::net::UnixDatagram;
 
@@ -43,6 +49,27 @@ impl Manager {
         tokio::time::timeout(PATIENCE, wait).await.with_context(|| format!("never told: {words}"))?
     }
 
+    /// With a disk that does not come back from a write, and `work` that wants one: the program runs, and feeds nothing; it
+    /// does again once its work goes on.
+    async fn not_fed_while_hanging(&self, layer: &Layer, work: impl Fn()) -> Result<()> {
+        layer.set(Figure::Hangs, 1)?;
+        let begun = Instant::now();
+        while layer.read(Figure::Hangs)? == 1 {
+            ensure!(begun.elapsed() < PATIENCE, "nothing is written");
+            work();
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        // What was under way may still be told.
+        tokio::time::sleep(LIMIT / 2).await;
+        self.forget();
+        let mut buffer = [0; 256];
+        if let Ok(told) = tokio::time::timeout(LIMIT * 2, self.0.recv(&mut buffer)).await {
+            bail!("told while it hangs: {}", String::from_utf8_lossy(&buffer[..told?]));
+        }
+        layer.set(Figure::Hangs, 0)?;
+        self.told("WATCHDOG=1").await
+    }
+
     /// Forgets what it has been told so far.
     fn forget(&self) {
         let mut buffer = [0; 256];
@@ -73,16 +100,22 @@ pub(crate) async fn run() -> Result<Tally> {
     }
     layer.set(Figure::FullFrom, 0)?;
     stage.fresh().await?;
+    let keypads = stage.keypads.clone();
+    manager.not_fed_while_hanging(&layer, || drop(keypads.probe())).await.context("the agent")?;
+    stage.fresh().await?;
+    tally.add("hangs_not_fed", 1);
     stage.agent.signal(Signal::TERM);
     manager.told("STOPPING=1").await?;
     ensure!(stage.agent.wait().await?.success(), "the agent does not end well");
     tally.add("services_told", 1);
 
     let (manager, environment) = Manager::environment(&stage.folder().join("centre.notify"))?;
+    let folder = stage.folder().join("another-centre");
+    let mut environment = environment;
+    environment.extend(layer.environment(&folder, false));
     let environment: Vec<(&str, &str)> =
         environment.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    let data = stage.folder().join("another-centre");
-    let data = data.to_str().context("a path that is not UTF-8")?;
+    let data = folder.to_str().context("a path that is not UTF-8")?;
     let any = "127.0.0.1:0";
     let mut centre = Process::start(
         "control-center",
@@ -95,6 +128,16 @@ pub(crate) async fn run() -> Result<Tally> {
     for _ in 0..3 {
         manager.told("WATCHDOG=1").await?;
     }
+    let found: serde_json::Value = serde_json::from_slice(&std::fs::read(folder.join("addresses.json"))?)?;
+    let site = found["site"].as_str().context("no address")?;
+    let api = Api::new(site, &std::fs::read(folder.join("ca/ca.pem"))?)?;
+    // A sign-in that is refused is written down.
+    let work = || {
+        let api = api.clone();
+        tokio::spawn(async move { api.sign_in("nobody", "no password").await.is_ok() });
+    };
+    manager.not_fed_while_hanging(&layer, work).await.context("the centre")?;
+    tally.add("hangs_not_fed", 1);
     centre.signal(Signal::TERM);
     manager.told("STOPPING=1").await?;
     ensure!(centre.wait().await?.success(), "the centre does not end well");
