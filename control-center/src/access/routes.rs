@@ -1,18 +1,18 @@
-//! `/session` and `/users`.
+//! `/session`, and the changes of `/users`; their list is [`accounts`].
 
 use axum::{
     Json,
     extract::{FromRequestParts, State},
     response::{IntoResponse, Response},
 };
-use control_protocol::UtcMillis;
 use http::{HeaderValue, StatusCode, header, request::Parts};
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    Action, Denied, Grant, Person, Place, Role, audit, audit_routes, may, may_somewhere, password, people,
+    Action, Denied, Grant, Person, Place, Role, accounts, audit, audit_routes, may, may_somewhere, password,
+    people,
     person::{Newcomer, address},
     second_factor,
     session::{self, COOKIE},
@@ -21,11 +21,10 @@ use super::{
 use crate::{
     Centre, params,
     site::{
-        extract::{Asked, Given, Named},
-        list::{Page, limit},
+        extract::{Given, Named},
         problem::Problem,
     },
-    store::{Filter, Sql, StoreError},
+    store::{Sql, StoreError},
 };
 
 /// This room's routes.
@@ -33,7 +32,8 @@ pub fn routes() -> OpenApiRouter<Centre> {
     OpenApiRouter::new()
         .routes(routes!(sign_in, who, sign_out))
         .routes(routes!(change_password))
-        .routes(routes!(users, add_user))
+        .routes(routes!(accounts::list, add_user))
+        .routes(routes!(accounts::csv))
         .routes(routes!(set_user, delete_user))
         .merge(sessions::routes())
         .merge(second_factor::routes())
@@ -306,102 +306,6 @@ async fn change_password(
         })
         .await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// Somebody, as an administrator sees them.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub(crate) struct AccountRow {
-    /// The name they sign in with.
-    pub name: String,
-    /// Their roles.
-    pub grants: Vec<GrantRow>,
-    /// Whether they must still choose a password.
-    pub must_change: bool,
-    /// Whether they are kept out.
-    pub disabled: bool,
-    /// Whether they sign in with a second factor.
-    pub second_factor: bool,
-    /// Since when they are known.
-    #[schema(value_type = String)]
-    pub created_at: UtcMillis,
-    /// When they last signed in.
-    #[schema(value_type = Option<String>)]
-    pub signed_in_at: Option<UtcMillis>,
-}
-
-/// What people are asked for.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-struct UsersAsked {
-    /// Whose name holds this.
-    q: Option<String>,
-    /// Who has this role.
-    #[param(value_type = Option<String>)]
-    role: Option<Role>,
-    /// Who has a role over this very area or hall.
-    scope: Option<String>,
-    /// Those kept out, or those who are not.
-    disabled: Option<bool>,
-    /// A page's `next`.
-    after: Option<String>,
-    /// The most rows.
-    limit: Option<usize>,
-}
-
-/// The people all of whose scopes lie within one's own, by name.
-#[utoipa::path(get, path = "/users", tag = "access", params(UsersAsked),
-    responses((status = 200, body = Page<AccountRow>), (status = 403, body = Problem)))]
-async fn users(
-    State(centre): State<Centre>,
-    person: Person,
-    Asked(asked): Asked<UsersAsked>,
-) -> Result<Json<Page<AccountRow>>, Problem> {
-    may_somewhere(&person, Action::EditPeople)?;
-    let most = limit(asked.limit);
-    let rows = centre
-        .store
-        .read(move |sql| {
-            let q = asked.q.filter(|q| !q.is_empty());
-            let role = asked.role.map(|role| role.code().to_owned());
-            let mut filter = Filter::new();
-            filter
-                .with("u.name > ?", &asked.after)
-                .with("INSTR(u.name, ?) > 0", &q)
-                .with("u.disabled = ?", &asked.disabled)
-                .with("EXISTS (SELECT 1 FROM grants g WHERE g.user_name = u.name AND g.role = ?)", &role)
-                .with(
-                    "EXISTS (SELECT 1 FROM grants g WHERE g.user_name = u.name AND g.scope = ?)",
-                    &asked.scope,
-                );
-            let (statement, params) = filter.statement(
-                "SELECT u.name, u.must_change, u.disabled, u.created_at, u.signed_in_at, u.totp_since IS NOT NULL FROM users u",
-                "ORDER BY u.name",
-                1_000_000,
-            );
-            let mut accounts = Vec::new();
-            for row in sql.query(&statement, &params)? {
-                let name: String = row.get(0)?;
-                let grants = session::grants_of(sql, &name)?;
-                if may_edit_grants(&person, &grants).is_err() {
-                    continue;
-                }
-                accounts.push(AccountRow {
-                    name,
-                    grants: grants.into_iter().map(|g| GrantRow { role: g.role, scope: g.scope }).collect(),
-                    must_change: row.get(1)?,
-                    disabled: row.get(2)?,
-                    created_at: row.get(3)?,
-                    signed_in_at: row.get(4)?,
-                    second_factor: row.get(5)?,
-                });
-                if accounts.len() > most {
-                    break;
-                }
-            }
-            Ok::<_, Problem>(accounts)
-        })
-        .await?;
-    Ok(Json(Page::cut(rows, most, |row| row.name.clone())))
 }
 
 /// Whether the person may change somebody with these roles: all of them must lie within their own scope.

@@ -15,7 +15,6 @@ use super::{
     duty::{self, SignInRow},
     from_json,
     requests::{Wanted, check_reason},
-    shift_routes::new_id,
     to_json,
 };
 use crate::{
@@ -25,10 +24,10 @@ use crate::{
     params,
     site::{
         extract::{Asked, Given, Named},
-        list::{Page, limit, split_cursor},
+        list::{Columns, Page, View},
         problem::Problem,
     },
-    store::{Filter, Row, Sql, StoreError, Tx},
+    store::{Filter, Row, Sql, StoreError, Tx, new_id},
 };
 
 pub(super) fn routes() -> OpenApiRouter<Centre> {
@@ -110,15 +109,22 @@ struct RequestsAsked {
     /// Of days on or before this date.
     #[param(value_type = Option<String>)]
     to: Option<Date>,
-    /// A page's `next`.
-    after: Option<String>,
-    /// The most rows.
-    limit: Option<usize>,
 }
 
-const SELECT: &str = "SELECT r.id, r.hall, r.employee, s.name, r.wanted, r.reason, r.asked_by, r.asked_at, r.state, r.decided_by, \
-     r.decided_at, r.note, h.path FROM attendance_requests r JOIN halls h ON h.id = r.hall \
+const COLUMNS: &str = "r.id, r.hall, r.employee, s.name, r.wanted, r.reason, r.asked_by, r.asked_at, r.state, r.decided_by, \
+     r.decided_at, r.note, h.path";
+const TABLES: &str = "attendance_requests r JOIN halls h ON h.id = r.hall \
      LEFT JOIN staff s ON s.hall = r.hall AND s.number = r.employee";
+const SORTS: Columns = Columns {
+    sorts: &[
+        ("asked", "r.asked_at"),
+        ("employee", "r.employee"),
+        ("date", "r.from_date"),
+        ("state", "r.state"),
+    ],
+    id: "r.id",
+    usual: "-asked",
+};
 
 fn read(row: &Row, reader: &Person) -> Result<RequestRow, StoreError> {
     let (wanted, path): (String, String) = (row.get(4)?, row.get(12)?);
@@ -141,21 +147,21 @@ fn read(row: &Row, reader: &Person) -> Result<RequestRow, StoreError> {
     })
 }
 
-/// Requests, newest first.
-#[utoipa::path(get, path = "/attendance/requests", tag = "attendance", params(RequestsAsked),
-    responses((status = 200, body = Page<RequestRow>), (status = 403, body = Problem)))]
+/// Requests, newest first unless sorted by `asked employee date state`.
+#[utoipa::path(get, path = "/attendance/requests", tag = "attendance", params(RequestsAsked, View),
+    responses((status = 200, body = Page<RequestRow>), (status = 403, body = Problem), (status = 422, body = Problem)))]
 async fn list(
     State(centre): State<Centre>,
     person: Person,
     Asked(asked): Asked<RequestsAsked>,
+    Asked(view): Asked<View>,
 ) -> Result<Json<Page<RequestRow>>, Problem> {
     may_somewhere(&person, Action::SeePunches)?;
-    let most = limit(asked.limit);
-    let rows = centre
+    let order = SORTS.order(&view)?;
+    let page = centre
         .store
         .read(move |sql| {
             let scope = Scope::of(&person, Action::SeePunches);
-            let cursor = asked.after.as_deref().and_then(split_cursor);
             let (from, to) = (asked.from.map(|d| d.to_string()), asked.to.map(|d| d.to_string()));
             let mut filter = Filter::new();
             filter
@@ -165,18 +171,10 @@ async fn list(
                 .with("r.state = ?", &asked.state)
                 .with("r.to_date >= ?", &from)
                 .with("r.from_date <= ?", &to);
-            if let Some((at, id)) = &cursor {
-                filter.after("r.asked_at", at, "r.id", id);
-            }
-            let (statement, params) =
-                filter.statement(SELECT, "ORDER BY r.asked_at DESC, r.id DESC", most + 1);
-            sql.query(&statement, &params)?
-                .iter()
-                .map(|row| read(row, &person))
-                .collect::<Result<Vec<_>, StoreError>>()
+            order.page(sql, filter, COLUMNS, TABLES, |row| read(row, &person))
         })
         .await?;
-    Ok(Json(Page::cut(rows, most, |row| format!("{}:{}", row.asked_at.0, row.id))))
+    Ok(Json(page))
 }
 
 /// Files a request for a clerk.
@@ -233,7 +231,7 @@ async fn ask(
 
 /// A request with its place, as `person` meets it.
 fn found(sql: &mut dyn Sql, person: &Person, id: &str) -> Result<(RequestRow, Place), Problem> {
-    let row = sql.query_one(&format!("{SELECT} WHERE r.id = $1"), params![id])?.ok_or(Denied::Outside)?;
+    let row = sql.query_one(&format!("SELECT {COLUMNS} FROM {TABLES} WHERE r.id = $1"), params![id])?.ok_or(Denied::Outside)?;
     let place = Place::at(row.get::<String>(12)?);
     may(person, Action::SeePunches, &place)?;
     Ok((read(&row, person)?, place))

@@ -3,6 +3,7 @@
 pub mod assembly;
 mod beside;
 pub(crate) mod doorway;
+pub mod export;
 pub mod extract;
 mod health;
 mod limits;
@@ -13,5 +14,7 @@ pub mod serve;
 mod service;
 pub mod upgrade;
 
+#[cfg(test)]
+mod browser;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -6,7 +6,7 @@ const en: typeof zh = {
   title: "Administration", updated: "updated {time}", refresh: "Refresh", more: "Show more", none: "Nothing matches", loading: "Loading…", save: "Save", cancel: "Cancel", edit: "Change", remove: "Remove", add: "Add", all: "All", copy: "Copy", copied: "Copied", close: "Close", clear: "Clear",
   tabs: { tree: "Places", users: "People and rights", sessions: "Sessions", nodes: "Nodes and certificates", retention: "Retention", audit: "Audit log" },
   tree: {
-    title: "Areas, halls and windows", kind: "Kind", name: "Name", code: "Code", inside: "Below", halls_n: "{n} halls", windows_n: "{n} windows", level: "Level", levels: { region: "Region", city: "City", county: "County" },
+    zone: "Time zone", bad_zone: "Name a time zone, such as Asia/Shanghai", zone_hint: "Attendance follows at once, figures are worked out anew after that; the hall's machine should be set to the same.", title: "Areas, halls and windows", kind: "Kind", name: "Name", code: "Code", inside: "Below", halls_n: "{n} halls", windows_n: "{n} windows", level: "Level", levels: { region: "Region", city: "City", county: "County" },
     add_area: "Add area", add_hall: "Add hall", add_window: "Add window", edit_area: "Change area", edit_hall: "Change hall", edit_window: "Change window", area: "Area", hall: "Hall", window: "Window",
     parent: "Area above", area_code: "Area code (six digits, GB/T 2260)", hall_code: "Hall code (such as 450103-01)", number: "Window number", businesses: "Businesses", every: "Every business", business_hint: "Press Enter after each; none means every business of the hall",
     pick: "Choose a hall to see and change its windows", no_windows: "This hall has no window yet", staff: "Staff directory", remove_area: "Remove area {name}? It must have no area, hall or people below it.", remove_hall: "Remove hall {name}? A hall with a node, a record or people stays.", remove_window: "Remove window {name}?",
@@ -20,7 +20,7 @@ const en: typeof zh = {
     bad_name: "A name has 1 to 64 characters and no blank at its ends", need_grant: "Choose at least one role with its scope",
   },
   sessions: {
-    title: "Sessions", user: "Person", address: "Address", agent: "Browser", opened: "Signed in", seen: "Last active", current: "This session", end: "End session", end_text: "The session of {user} at {address} ends at once; an open wall closes within seconds.", own: "My sessions", empty: "No other session",
+    find: "Find by person, address or browser", title: "Sessions", user: "Person", address: "Address", agent: "Browser", opened: "Signed in", seen: "Last active", current: "This session", end: "End session", end_text: "The session of {user} at {address} ends at once; an open wall closes within seconds.", own: "My sessions", empty: "No other session",
   },
   second: {
     title: "Second factor", on: "On: signing in takes the code of your authenticator.", off: "Off. With it, signing in takes the six digits that an authenticator on your phone shows, beside your password.", begin: "Set up", scan: "Scan this with an authenticator (such as FreeOTP), or type the secret:", code: "Code", confirm: "Confirm", remove: "Turn off", password: "Present password", done: "The second factor is on; other sessions have ended", removed: "The second factor is off", wanted: "Enter the six digits that your authenticator shows", wrong: "The code is wrong or was used already; enter the next one",

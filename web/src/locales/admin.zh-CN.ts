@@ -4,7 +4,7 @@ export default {
   title: "管理", updated: "更新于 {time}", refresh: "刷新", more: "显示更多", none: "没有符合条件的记录", loading: "正在读取…", save: "保存", cancel: "取消", edit: "修改", remove: "删除", add: "新增", all: "全部", copy: "复制", copied: "已复制", close: "关闭", clear: "清除条件",
   tabs: { tree: "组织机构", users: "人员与权限", sessions: "登录会话", nodes: "节点与证书", retention: "录像留存", audit: "审计日志" },
   tree: {
-    title: "区域、大厅与窗口", kind: "类型", name: "名称", code: "编号", inside: "下辖", halls_n: "{n} 个大厅", windows_n: "{n} 个窗口", level: "层级", levels: { region: "自治区", city: "市", county: "县（区）" },
+    zone: "时区", bad_zone: "请填写时区名称，例如 Asia/Shanghai", zone_hint: "保存后考勤立即按新时区计算，统计随后重算；大厅设备的时区设置应与此一致。", title: "区域、大厅与窗口", kind: "类型", name: "名称", code: "编号", inside: "下辖", halls_n: "{n} 个大厅", windows_n: "{n} 个窗口", level: "层级", levels: { region: "自治区", city: "市", county: "县（区）" },
     add_area: "新增区域", add_hall: "新增大厅", add_window: "新增窗口", edit_area: "修改区域", edit_hall: "修改大厅", edit_window: "修改窗口", area: "区域", hall: "大厅", window: "窗口",
     parent: "上级区域", area_code: "区划代码（六位，GB/T 2260）", hall_code: "大厅编号（如 450103-01）", number: "窗口号", businesses: "办理业务", every: "全部业务", business_hint: "输入后回车；不填则办理本厅全部业务",
     pick: "选择一个大厅以查看和修改其窗口", no_windows: "本厅还没有窗口", staff: "人员名录", remove_area: "删除区域 {name}？区域下不能有其他区域、大厅或人员。", remove_hall: "删除大厅 {name}？有节点、记录或人员的大厅不能删除。", remove_window: "删除窗口 {name}？",
@@ -18,7 +18,7 @@ export default {
     bad_name: "用户名为 1 至 64 个字符，首尾不能有空格", need_grant: "至少选择一个角色和范围",
   },
   sessions: {
-    title: "登录会话", user: "用户", address: "来源地址", agent: "浏览器", opened: "登录时间", seen: "最近活动", current: "当前会话", end: "结束会话", end_text: "{user} 在 {address} 的会话将立即结束，打开的视频墙在数秒内关闭。", own: "我的登录会话", empty: "没有其他会话",
+    find: "按用户、地址或浏览器查找", title: "登录会话", user: "用户", address: "来源地址", agent: "浏览器", opened: "登录时间", seen: "最近活动", current: "当前会话", end: "结束会话", end_text: "{user} 在 {address} 的会话将立即结束，打开的视频墙在数秒内关闭。", own: "我的登录会话", empty: "没有其他会话",
   },
   second: {
     title: "双因素验证", on: "已启用：登录时需要身份验证器显示的动态码。", off: "未启用。启用后，登录时除密码外还需输入手机身份验证器显示的六位动态码。", begin: "启用", scan: "用身份验证器（如 FreeOTP）扫描二维码，或手工输入密钥：", code: "动态码", confirm: "确认启用", remove: "停用双因素", password: "当前密码", done: "双因素验证已启用，其他登录已退出", removed: "双因素验证已停用", wanted: "请输入身份验证器显示的六位动态码", wrong: "动态码错误或已使用，请输入下一个",
