@@ -15,7 +15,7 @@ use super::{
     people,
     person::{Newcomer, address},
     second_factor,
-    session::{self, COOKIE},
+    session::{self, BROWSER, BROWSER_S, COOKIE},
     sessions,
 };
 use crate::{
@@ -104,21 +104,25 @@ fn user_row(sql: &mut dyn Sql, name: &str, must_change: bool, grants: &[Grant]) 
     })
 }
 
-/// Where a request comes from, and what the browser calls itself.
-struct From_(String, String);
+/// Where a request comes from, what the browser calls itself, and its mark if somebody signed in with it before.
+struct From_(String, String, Option<String>);
 
 impl<S: Send + Sync> FromRequestParts<S> for From_ {
     type Rejection = std::convert::Infallible;
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        Ok(Self(address(parts), session::agent_of(&parts.headers)))
+        let mark = session::browser_of(&parts.headers).map(str::to_owned);
+        Ok(Self(address(parts), session::agent_of(&parts.headers), mark))
     }
 }
 
-fn with_cookie(value: &str, seconds: i64, body: impl IntoResponse) -> Result<Response, Problem> {
-    let cookie = format!("{COOKIE}={value}; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age={seconds}");
+fn with_cookie(
+    (name, value, seconds): (&str, &str, i64),
+    body: impl IntoResponse,
+) -> Result<Response, Problem> {
+    let cookie = format!("{name}={value}; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age={seconds}");
     let cookie = HeaderValue::from_str(&cookie).map_err(|error| Problem::bad_request(error.to_string()))?;
     let mut response = body.into_response();
-    response.headers_mut().insert(header::SET_COOKIE, cookie);
+    response.headers_mut().append(header::SET_COOKIE, cookie);
     Ok(response)
 }
 
@@ -133,7 +137,7 @@ pub(super) fn no_secret(error: password::NoSecret) -> Problem {
     responses((status = 200, body = SessionIs), (status = 401, body = Problem), (status = 429, body = Problem)))]
 async fn sign_in(
     State(centre): State<Centre>,
-    From_(address, agent): From_,
+    From_(address, agent, mark): From_,
     Given(given): Given<SignIn>,
 ) -> Result<Response, Problem> {
     let now = centre.clock.now();
@@ -141,7 +145,8 @@ async fn sign_in(
     if name.len() > 256 || given.password.len() > 1024 {
         return Err(wrong());
     }
-    centre.doorkeeper.admit(&name, &address, now)?;
+    let origin = centre.doorkeeper.origin(&name, &address, mark.as_deref(), now);
+    centre.doorkeeper.admit(&name, &origin, now)?;
     let asked = name.clone();
     let known = centre
         .store
@@ -172,7 +177,8 @@ async fn sign_in(
             return Err(second_factor::wanted("the code is wrong, or was used already: give the next one"));
         }
     }
-    centre.doorkeeper.forgive(&name, &address);
+    centre.doorkeeper.forgive(&name, &origin);
+    let mark = centre.doorkeeper.mark(&name, now);
     let token = password::token().map_err(no_secret)?;
     let token_hash = session::token_hash(&token);
     let user = centre
@@ -212,7 +218,11 @@ async fn sign_in(
             Ok::<_, Problem>(user)
         })
         .await?;
-    with_cookie(&token, session::ABSOLUTE_MS / 1000, Json(SessionIs { user }))
+    let signed_in = with_cookie((COOKIE, &token, session::ABSOLUTE_MS / 1000), Json(SessionIs { user }))?;
+    match mark {
+        Some(mark) => with_cookie((BROWSER, &mark, BROWSER_S), signed_in),
+        None => Ok(signed_in),
+    }
 }
 
 /// What a log says in place of a name that nobody has.
@@ -261,7 +271,7 @@ async fn sign_out(State(centre): State<Centre>, Newcomer(person): Newcomer) -> R
             audit::audit(tx, &person, "session.closed", "", "", now)
         })
         .await?;
-    with_cookie("", 0, StatusCode::NO_CONTENT)
+    with_cookie((COOKIE, "", 0), StatusCode::NO_CONTENT)
 }
 
 /// The old password and the new.
@@ -284,7 +294,7 @@ async fn change_password(
     if given.new == given.old {
         return Err(Problem::unprocessable("the new password is the old one: take another"));
     }
-    centre.doorkeeper.admit(&person.name, &person.address, now)?;
+    centre.doorkeeper.admit(&person.name, &person.origin(), now)?;
     let name = person.name.clone();
     let hash = centre
         .store
@@ -296,7 +306,7 @@ async fn change_password(
     if !centre.doorkeeper.matches(given.old, hash).await? {
         return Err(Problem::forbidden("the old password is wrong"));
     }
-    centre.doorkeeper.forgive(&person.name, &person.address);
+    centre.doorkeeper.forgive(&person.name, &person.origin());
     let hash = centre.doorkeeper.hash(given.new).await?;
     centre
         .store

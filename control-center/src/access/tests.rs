@@ -122,3 +122,26 @@ async fn people_are_sorted_filtered_paged_and_exported_by_the_centre() {
     let log = String::from_utf8(admin.file("/audit/export.csv?sort=n&lang=en").await).unwrap();
     assert!(log.lines().any(|line| line.starts_with("n,at,who,action")), "{log}");
 }
+
+#[tokio::test]
+async fn wrong_tries_from_a_hall_keep_nobody_out_of_the_browser_they_always_use() {
+    let scene = Scene::new().await;
+    let county = Browser::marked(&scene, "county").await;
+    let stranger = Browser::of(&scene);
+    let wrong = json!({"name": "county", "password": "not the phrase at all"});
+    while stranger.json(Method::POST, "/session", Some(wrong.clone())).await.0
+        != StatusCode::TOO_MANY_REQUESTS
+    {}
+    let right = json!({"name": "county", "password": PASSWORD});
+    assert_eq!(
+        stranger.json(Method::POST, "/session", Some(right.clone())).await.0,
+        StatusCode::TOO_MANY_REQUESTS
+    );
+    assert_eq!(county.json(Method::POST, "/session", Some(right)).await.0, StatusCode::OK);
+    // The mark lets nobody in, and is nobody else's.
+    assert_eq!(county.json(Method::GET, "/session", None).await.0, StatusCode::UNAUTHORIZED);
+    for _ in 0..5 {
+        let _ = county.json(Method::POST, "/session", Some(wrong.clone())).await;
+    }
+    assert_eq!(county.json(Method::POST, "/session", Some(wrong)).await.0, StatusCode::TOO_MANY_REQUESTS);
+}
