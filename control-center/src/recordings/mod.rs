@@ -8,7 +8,7 @@ mod listing;
 mod projection;
 pub mod range;
 mod sealed;
-mod timeline;
+pub(crate) mod timeline;
 
 #[cfg(test)]
 mod tests;
