@@ -3,6 +3,7 @@
 pub mod assembly;
 mod beside;
 pub(crate) mod doorway;
+mod examples;
 pub mod export;
 pub mod extract;
 mod health;
