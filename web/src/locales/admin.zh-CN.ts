@@ -29,7 +29,7 @@ export default {
     actions: {
       session_opened: "登录", session_closed: "退出登录", session_refused: "登录被拒", session_ended: "结束他人会话", password_changed: "修改密码", password_set: "命令行设置密码", user_added: "新增人员", user_changed: "修改人员", user_removed: "删除人员", second_factor_on: "启用双因素", second_factor_off: "停用双因素",
       area_added: "新增区域", area_changed: "修改区域", area_removed: "删除区域", hall_added: "新增大厅", hall_changed: "修改大厅", hall_removed: "删除大厅", window_added: "新增窗口", window_changed: "修改窗口", window_removed: "删除窗口", pairing_code_issued: "生成配对码", node_revoked: "吊销节点证书", node_ordered: "向节点下达指令", node_quarantine_lifted: "解除节点隔离",
-      live_watch: "观看实时画面", audit_exported: "导出审计日志", personal_shown: "查看完整个人信息", evidence_exported: "导出证据包", pairing_asked: "现场配对操作",
+      live_watch: "观看实时画面", users_exported: "导出用户", sessions_exported: "导出会话", nodes_exported: "导出节点", staff_exported: "导出人员名册", cases_exported: "导出办件", ratings_exported: "导出评价", audit_exported: "导出审计日志", personal_shown: "查看完整个人信息", evidence_exported: "导出证据包", pairing_asked: "现场配对操作",
       camera_moved: "转动摄像机", live_still: "查看实时截图", picture_still: "查看异常截图", recording_held: "保留录像", recording_released: "解除录像保留", site_pass_issued: "签发现场通行码", site_pass_revoked: "吊销现场通行码", tree_imported: "导入组织机构", wall_preset_added: "新增预案", wall_preset_changed: "修改预案", wall_preset_removed: "删除预案", replay_clip: "回放录像", replay_timeline: "查看办件时间线", staff_changed: "修改人员名录", staff_removed: "删除人员名录",
     },
   },
