@@ -166,10 +166,11 @@ impl Scene {
         self.centre
             .store
             .write("events", move |tx| {
+                let mut sums = statistics::Gathered::default();
                 for stored in &events {
-                    store_event(tx, stored)?;
+                    record(tx, stored, &mut sums)?;
                 }
-                Ok::<_, StoreError>(())
+                sums.write(tx.sql)
             })
             .await
             .unwrap();
@@ -178,6 +179,13 @@ impl Scene {
 
 /// Stores an event and lets the rooms have it.
 pub(crate) fn store_event(tx: &mut Tx<'_>, stored: &StoredEvent) -> Result<(), StoreError> {
+    let mut sums = statistics::Gathered::default();
+    record(tx, stored, &mut sums)?;
+    sums.write(tx.sql)
+}
+
+/// The same, but for the sums, which the caller writes.
+fn record(tx: &mut Tx<'_>, stored: &StoredEvent, sums: &mut statistics::Gathered) -> Result<(), StoreError> {
     let event = &stored.event;
     tx.execute(
         "INSERT INTO events (node, epoch, seq, prev, hash, at, hall, win, device, case_id, kind, bytes, received_at, projected) \
@@ -187,9 +195,7 @@ pub(crate) fn store_event(tx: &mut Tx<'_>, stored: &StoredEvent) -> Result<(), S
             event.device, event.case, event.happening.kind(), stored.bytes
         ],
     )?;
-    let mut sums = statistics::Gathered::default();
-    projections::project_all(tx.sql, stored, &mut sums, &mut tx.changes)?;
-    sums.write(tx.sql)
+    projections::project_all(tx.sql, stored, sums, &mut tx.changes)
 }
 
 /// Writes events of one hall's node, one second apart unless told otherwise.

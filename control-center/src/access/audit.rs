@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use super::Person;
 use crate::{
     params,
+    site::list::{Columns, Order, Page},
     store::{Filter, Row, Sql, StoreError},
 };
 
@@ -104,8 +105,6 @@ fn read(row: &Row) -> Result<AuditRow, StoreError> {
 /// What of the log is wanted; all of it must hold.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Wanted {
-    /// Rows below this one.
-    pub(super) before: Option<i64>,
     /// By this person.
     pub(super) who: Option<String>,
     /// This action; one that ends with a dot means all that begin so.
@@ -120,8 +119,15 @@ pub(super) struct Wanted {
     pub(super) to: Option<UtcMillis>,
 }
 
-/// Rows that are wanted, newest first.
-pub(super) fn list(sql: &mut dyn Sql, wanted: &Wanted, limit: usize) -> Result<Vec<AuditRow>, StoreError> {
+/// What the log may be sorted by: what its indexes serve.
+pub(super) const SORTS: Columns = Columns {
+    sorts: &[("n", "n"), ("who", "who"), ("action", "action"), ("object", "object")],
+    id: "n",
+    usual: "-n",
+};
+
+/// A page of the rows that are wanted.
+pub(super) fn page(sql: &mut dyn Sql, wanted: &Wanted, order: &Order) -> Result<Page<AuditRow>, StoreError> {
     let (begins, exact) = match &wanted.action {
         Some(action) if action.ends_with('.') => (Some((action.clone(), format!("{action}\u{7f}"))), None),
         action => (None, action.clone()),
@@ -129,7 +135,6 @@ pub(super) fn list(sql: &mut dyn Sql, wanted: &Wanted, limit: usize) -> Result<V
     let (low, high) = begins.unzip();
     let mut filter = Filter::new();
     filter
-        .with("n < ?", &wanted.before)
         .with("who = ?", &wanted.who)
         .with("action = ?", &exact)
         .with("action >= ?", &low)
@@ -138,12 +143,7 @@ pub(super) fn list(sql: &mut dyn Sql, wanted: &Wanted, limit: usize) -> Result<V
         .with("address = ?", &wanted.address)
         .with("at >= ?", &wanted.from)
         .with("at < ?", &wanted.to);
-    let (statement, params) = filter.statement(
-        "SELECT n, at, who, action, object, address, detail FROM audit",
-        "ORDER BY n DESC",
-        limit,
-    );
-    sql.query(&statement, &params)?.iter().map(read).collect()
+    order.page(sql, filter, "n, at, who, action, object, address, detail", "audit", read)
 }
 
 /// The newest row's number and hash.

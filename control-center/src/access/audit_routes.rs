@@ -1,16 +1,9 @@
 //! `/audit`: the log searched, what stands of it, and the same as CSV. It is one chain for the whole centre, so only an
 //! administrator of the root reads it.
 
-use axum::{
-    Json,
-    body::Body,
-    extract::State,
-    response::{IntoResponse, Response},
-};
+use axum::{Json, extract::State, response::Response};
 use control_protocol::UtcMillis;
 use data_encoding::HEXLOWER;
-use futures_util::stream;
-use http::header;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -22,16 +15,15 @@ use super::{
 };
 use crate::{
     Centre, params,
+    sheets::{Form, TongueAsked, Value},
     site::{
+        export::{Kind, ListFile},
         extract::Asked,
-        list::{Page, limit},
+        list::{Order, Page, View},
         problem::Problem,
     },
     store::{Sql, StoreError},
 };
-
-/// Rows read at a time for the export.
-const AT_ONCE: usize = 1000;
 
 pub(super) fn routes() -> OpenApiRouter<Centre> {
     OpenApiRouter::new().routes(routes!(list)).routes(routes!(state)).routes(routes!(export))
@@ -55,17 +47,12 @@ struct AuditAsked {
     /// Before this time.
     #[param(value_type = Option<String>)]
     to: Option<UtcMillis>,
-    /// A page's `next`.
-    after: Option<i64>,
-    /// The most rows.
-    limit: Option<usize>,
 }
 
 impl AuditAsked {
     fn wanted(self) -> Wanted {
         let given = |text: Option<String>| text.filter(|text| !text.is_empty());
         Wanted {
-            before: self.after,
             who: given(self.who),
             action: given(self.action),
             object: given(self.object),
@@ -76,19 +63,19 @@ impl AuditAsked {
     }
 }
 
-/// The audit log, newest first.
-#[utoipa::path(get, path = "/audit", tag = "access", params(AuditAsked),
-    responses((status = 200, body = Page<AuditRow>), (status = 403, body = Problem)))]
+/// The audit log, newest first unless sorted by `n who action object`.
+#[utoipa::path(get, path = "/audit", tag = "access", params(AuditAsked, View),
+    responses((status = 200, body = Page<AuditRow>), (status = 403, body = Problem), (status = 422, body = Problem)))]
 async fn list(
     State(centre): State<Centre>,
     person: Person,
     Asked(asked): Asked<AuditAsked>,
+    Asked(view): Asked<View>,
 ) -> Result<Json<Page<AuditRow>>, Problem> {
     may_everywhere(&person, Action::ReadAudit)?;
-    let most = limit(asked.limit);
+    let order = audit::SORTS.order(&view)?;
     let wanted = asked.wanted();
-    let rows = centre.store.read(move |sql| audit::list(sql, &wanted, most + 1)).await?;
-    Ok(Json(Page::cut(rows, most, |row| row.n.to_string())))
+    Ok(Json(centre.store.read(move |sql| audit::page(sql, &wanted, &order)).await?))
 }
 
 /// How the audit log stands.
@@ -151,71 +138,51 @@ fn actions(sql: &mut dyn Sql) -> Result<Vec<String>, StoreError> {
     }
 }
 
-/// A cell of a CSV: quoted where it must be, and never a formula of whoever opens it in a spreadsheet.
-fn cell(text: &str) -> String {
-    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let text = if formula { format!("'{text}") } else { text.to_owned() };
-    if text.contains(['"', ',', '\n', '\r', '\'']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text
-    }
-}
+const LOG: Kind = Kind {
+    action: "audit.exported",
+    title: ("审计日志", "Audit log"),
+    columns: &[
+        ("序号", "n"),
+        ("时间（UTC）", "at"),
+        ("人员", "who"),
+        ("操作", "action"),
+        ("对象", "object"),
+        ("地址", "address"),
+        ("详情", "detail"),
+    ],
+};
 
-/// The audit log as CSV (UTF-8 with a byte order mark), newest first; taking it is itself in the log.
-#[utoipa::path(get, path = "/audit/export.csv", tag = "access", params(AuditAsked),
-    responses((status = 200, description = "the rows, `text/csv`", content_type = "text/csv"), (status = 403, body = Problem)))]
+/// The audit log as CSV, with the same filters and order; taking it is itself in the log.
+#[utoipa::path(get, path = "/audit/export.csv", tag = "access", params(AuditAsked, View, TongueAsked),
+    responses((status = 200, description = "UTF-8 with a byte order mark", content_type = "text/csv"),
+        (status = 403, body = Problem), (status = 422, body = Problem)))]
 async fn export(
     State(centre): State<Centre>,
     person: Person,
     Asked(asked): Asked<AuditAsked>,
+    Asked(view): Asked<View>,
+    Asked(TongueAsked { lang }): Asked<TongueAsked>,
 ) -> Result<Response, Problem> {
     may_everywhere(&person, Action::ReadAudit)?;
+    let order = audit::SORTS.order(&view)?;
     let wanted = asked.wanted();
-    let now = centre.clock.now();
     let told = serde_json::json!({
         "who": wanted.who, "action": wanted.action, "object": wanted.object, "address": wanted.address,
         "from": wanted.from, "to": wanted.to
     });
-    centre
-        .store
-        .write("audit export", move |tx| {
-            audit::audit(tx, &person, "audit.exported", "", &told.to_string(), now)
-        })
-        .await?;
-    let head = "\u{feff}n,at,who,action,object,address,detail\r\n".to_owned();
-    let rows = stream::try_unfold((centre, Some(wanted), Some(head)), |(centre, wanted, head)| async move {
-        if let Some(head) = head {
-            return Ok::<_, StoreError>(Some((head, (centre, wanted, None))));
-        }
-        let Some(mut wanted) = wanted else { return Ok(None) };
-        let asked = wanted.clone();
-        let rows = centre.store.read(move |sql| audit::list(sql, &asked, AT_ONCE)).await?;
-        let mut text = String::new();
-        for row in &rows {
-            let cells =
-                [&row.who, &row.action, &row.object, &row.address, &row.detail].map(|text| cell(text));
-            text.push_str(&format!("{},{},{}\r\n", row.n, row.at, cells.join(",")));
-        }
-        wanted.before = rows.last().map(|row| row.n);
-        let next = (rows.len() == AT_ONCE).then_some(wanted);
-        Ok(Some((text, (centre, next, None))))
-    });
-    let headers = [
-        (header::CONTENT_TYPE, "text/csv; charset=utf-8"),
-        (header::CONTENT_DISPOSITION, "attachment; filename=\"hallwatch-audit.csv\""),
-    ];
-    Ok((headers, Body::from_stream(rows)).into_response())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cell_is_quoted_and_no_formula() {
-        assert_eq!(cell("plain"), "plain");
-        assert_eq!(cell("a,\"b\""), "\"a,\"\"b\"\"\"");
-        assert_eq!(cell("=HYPERLINK(1)"), "\"'=HYPERLINK(1)\"");
-    }
+    let file = ListFile::begin(&centre, &person, &LOG, (Form::Csv, lang), told.to_string()).await?;
+    let page = move |sql: &mut dyn Sql, order: &Order| audit::page(sql, &wanted, order);
+    let cells = |row: AuditRow| {
+        vec![
+            Value::Count(row.n),
+            // To the millisecond, as the chain has it.
+            Value::Text(row.at.to_string()),
+            Value::Text(row.who),
+            Value::Text(row.action),
+            Value::Text(row.object),
+            Value::Text(row.address),
+            Value::Text(row.detail),
+        ]
+    };
+    file.of_list(&order, page, cells).await
 }

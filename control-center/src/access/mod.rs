@@ -2,6 +2,7 @@
 //! and every list filters by [`Scope::clause`], which agree by a property test. Owns people, sessions and the audit
 //! chain; never decides what a room shows.
 
+mod accounts;
 pub mod audit;
 mod audit_routes;
 pub mod checkpoint;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use axum::extract::{ConnectInfo, FromRequestParts};
 use http::{StatusCode, request::Parts};
 
-use super::{Person, session};
+use super::{Person, doorkeeper::Origin, session};
 use crate::{Centre, site::problem::Problem};
 
 /// Where a request comes from, for limits and the audit log; `unknown` where no socket is behind it.
@@ -14,6 +14,13 @@ pub(super) fn address(parts: &Parts) -> String {
         .extensions
         .get::<ConnectInfo<SocketAddr>>()
         .map_or_else(|| "unknown".into(), |ConnectInfo(address)| address.ip().to_canonical().to_string())
+}
+
+impl Person {
+    /// Where their tries of their own password come from: their session.
+    pub(super) fn origin(&self) -> Origin {
+        Origin::Known(session::id_of(&self.session))
+    }
 }
 
 /// What a request without a session is told.

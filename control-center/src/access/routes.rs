@@ -1,31 +1,30 @@
-//! `/session` and `/users`.
+//! `/session`, and the changes of `/users`; their list is [`accounts`].
 
 use axum::{
     Json,
     extract::{FromRequestParts, State},
     response::{IntoResponse, Response},
 };
-use control_protocol::UtcMillis;
 use http::{HeaderValue, StatusCode, header, request::Parts};
 use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    Action, Denied, Grant, Person, Place, Role, audit, audit_routes, may, may_somewhere, password, people,
+    Action, Denied, Grant, Person, Place, Role, accounts, audit, audit_routes, may, may_somewhere, password,
+    people,
     person::{Newcomer, address},
     second_factor, second_factor_policy,
-    session::{self, COOKIE},
+    session::{self, BROWSER, BROWSER_S, COOKIE},
     sessions,
 };
 use crate::{
     Centre, params,
     site::{
-        extract::{Asked, Given, Named},
-        list::{Page, limit},
+        extract::{Given, Named},
         problem::Problem,
     },
-    store::{Filter, Sql, StoreError},
+    store::{Sql, StoreError},
 };
 
 /// This room's routes.
@@ -33,7 +32,8 @@ pub fn routes() -> OpenApiRouter<Centre> {
     OpenApiRouter::new()
         .routes(routes!(sign_in, who, sign_out))
         .routes(routes!(change_password))
-        .routes(routes!(users, add_user))
+        .routes(routes!(accounts::list, add_user))
+        .routes(routes!(accounts::csv))
         .routes(routes!(set_user, delete_user))
         .merge(sessions::routes())
         .merge(second_factor::routes())
@@ -108,21 +108,25 @@ fn user_row(sql: &mut dyn Sql, name: &str, must_change: bool, grants: &[Grant]) 
     })
 }
 
-/// Where a request comes from, and what the browser calls itself.
-struct From_(String, String);
+/// Where a request comes from, what the browser calls itself, and its mark if somebody signed in with it before.
+struct From_(String, String, Option<String>);
 
 impl<S: Send + Sync> FromRequestParts<S> for From_ {
     type Rejection = std::convert::Infallible;
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        Ok(Self(address(parts), session::agent_of(&parts.headers)))
+        let mark = session::browser_of(&parts.headers).map(str::to_owned);
+        Ok(Self(address(parts), session::agent_of(&parts.headers), mark))
     }
 }
 
-fn with_cookie(value: &str, seconds: i64, body: impl IntoResponse) -> Result<Response, Problem> {
-    let cookie = format!("{COOKIE}={value}; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age={seconds}");
+fn with_cookie(
+    (name, value, seconds): (&str, &str, i64),
+    body: impl IntoResponse,
+) -> Result<Response, Problem> {
+    let cookie = format!("{name}={value}; Path=/; Secure; HttpOnly; SameSite=Strict; Max-Age={seconds}");
     let cookie = HeaderValue::from_str(&cookie).map_err(|error| Problem::bad_request(error.to_string()))?;
     let mut response = body.into_response();
-    response.headers_mut().insert(header::SET_COOKIE, cookie);
+    response.headers_mut().append(header::SET_COOKIE, cookie);
     Ok(response)
 }
 
@@ -137,7 +141,7 @@ pub(super) fn no_secret(error: password::NoSecret) -> Problem {
     responses((status = 200, body = SessionIs), (status = 401, body = Problem), (status = 429, body = Problem)))]
 async fn sign_in(
     State(centre): State<Centre>,
-    From_(address, agent): From_,
+    From_(address, agent, mark): From_,
     Given(given): Given<SignIn>,
 ) -> Result<Response, Problem> {
     let now = centre.clock.now();
@@ -145,7 +149,8 @@ async fn sign_in(
     if name.len() > 256 || given.password.len() > 1024 {
         return Err(wrong());
     }
-    centre.doorkeeper.admit(&name, &address, now)?;
+    let origin = centre.doorkeeper.origin(&name, &address, mark.as_deref(), now);
+    centre.doorkeeper.admit(&name, &origin, now)?;
     let asked = name.clone();
     let known = centre
         .store
@@ -176,7 +181,8 @@ async fn sign_in(
             return Err(second_factor::wanted("the code is wrong, or was used already: give the next one"));
         }
     }
-    centre.doorkeeper.forgive(&name, &address);
+    centre.doorkeeper.forgive(&name, &origin);
+    let mark = centre.doorkeeper.mark(&name, now);
     let token = password::token().map_err(no_secret)?;
     let token_hash = session::token_hash(&token);
     let user = centre
@@ -216,7 +222,11 @@ async fn sign_in(
             Ok::<_, Problem>(user)
         })
         .await?;
-    with_cookie(&token, session::ABSOLUTE_MS / 1000, Json(SessionIs { user }))
+    let signed_in = with_cookie((COOKIE, &token, session::ABSOLUTE_MS / 1000), Json(SessionIs { user }))?;
+    match mark {
+        Some(mark) => with_cookie((BROWSER, &mark, BROWSER_S), signed_in),
+        None => Ok(signed_in),
+    }
 }
 
 /// What a log says in place of a name that nobody has.
@@ -265,7 +275,7 @@ async fn sign_out(State(centre): State<Centre>, Newcomer(person): Newcomer) -> R
             audit::audit(tx, &person, "session.closed", "", "", now)
         })
         .await?;
-    with_cookie("", 0, StatusCode::NO_CONTENT)
+    with_cookie((COOKIE, "", 0), StatusCode::NO_CONTENT)
 }
 
 /// The old password and the new.
@@ -288,7 +298,7 @@ async fn change_password(
     if given.new == given.old {
         return Err(Problem::unprocessable("the new password is the old one: take another"));
     }
-    centre.doorkeeper.admit(&person.name, &person.address, now)?;
+    centre.doorkeeper.admit(&person.name, &person.origin(), now)?;
     let name = person.name.clone();
     let hash = centre
         .store
@@ -300,7 +310,7 @@ async fn change_password(
     if !centre.doorkeeper.matches(given.old, hash).await? {
         return Err(Problem::forbidden("the old password is wrong"));
     }
-    centre.doorkeeper.forgive(&person.name, &person.address);
+    centre.doorkeeper.forgive(&person.name, &person.origin());
     let hash = centre.doorkeeper.hash(given.new).await?;
     centre
         .store
@@ -310,102 +320,6 @@ async fn change_password(
         })
         .await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// Somebody, as an administrator sees them.
-#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
-pub(crate) struct AccountRow {
-    /// The name they sign in with.
-    pub name: String,
-    /// Their roles.
-    pub grants: Vec<GrantRow>,
-    /// Whether they must still choose a password.
-    pub must_change: bool,
-    /// Whether they are kept out.
-    pub disabled: bool,
-    /// Whether they sign in with a second factor.
-    pub second_factor: bool,
-    /// Since when they are known.
-    #[schema(value_type = String)]
-    pub created_at: UtcMillis,
-    /// When they last signed in.
-    #[schema(value_type = Option<String>)]
-    pub signed_in_at: Option<UtcMillis>,
-}
-
-/// What people are asked for.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-struct UsersAsked {
-    /// Whose name holds this.
-    q: Option<String>,
-    /// Who has this role.
-    #[param(value_type = Option<String>)]
-    role: Option<Role>,
-    /// Who has a role over this very area or hall.
-    scope: Option<String>,
-    /// Those kept out, or those who are not.
-    disabled: Option<bool>,
-    /// A page's `next`.
-    after: Option<String>,
-    /// The most rows.
-    limit: Option<usize>,
-}
-
-/// The people all of whose scopes lie within one's own, by name.
-#[utoipa::path(get, path = "/users", tag = "access", params(UsersAsked),
-    responses((status = 200, body = Page<AccountRow>), (status = 403, body = Problem)))]
-async fn users(
-    State(centre): State<Centre>,
-    person: Person,
-    Asked(asked): Asked<UsersAsked>,
-) -> Result<Json<Page<AccountRow>>, Problem> {
-    may_somewhere(&person, Action::EditPeople)?;
-    let most = limit(asked.limit);
-    let rows = centre
-        .store
-        .read(move |sql| {
-            let q = asked.q.filter(|q| !q.is_empty());
-            let role = asked.role.map(|role| role.code().to_owned());
-            let mut filter = Filter::new();
-            filter
-                .with("u.name > ?", &asked.after)
-                .with("INSTR(u.name, ?) > 0", &q)
-                .with("u.disabled = ?", &asked.disabled)
-                .with("EXISTS (SELECT 1 FROM grants g WHERE g.user_name = u.name AND g.role = ?)", &role)
-                .with(
-                    "EXISTS (SELECT 1 FROM grants g WHERE g.user_name = u.name AND g.scope = ?)",
-                    &asked.scope,
-                );
-            let (statement, params) = filter.statement(
-                "SELECT u.name, u.must_change, u.disabled, u.created_at, u.signed_in_at, u.totp_since IS NOT NULL FROM users u",
-                "ORDER BY u.name",
-                1_000_000,
-            );
-            let mut accounts = Vec::new();
-            for row in sql.query(&statement, &params)? {
-                let name: String = row.get(0)?;
-                let grants = session::grants_of(sql, &name)?;
-                if may_edit_grants(&person, &grants).is_err() {
-                    continue;
-                }
-                accounts.push(AccountRow {
-                    name,
-                    grants: grants.into_iter().map(|g| GrantRow { role: g.role, scope: g.scope }).collect(),
-                    must_change: row.get(1)?,
-                    disabled: row.get(2)?,
-                    created_at: row.get(3)?,
-                    signed_in_at: row.get(4)?,
-                    second_factor: row.get(5)?,
-                });
-                if accounts.len() > most {
-                    break;
-                }
-            }
-            Ok::<_, Problem>(accounts)
-        })
-        .await?;
-    Ok(Json(Page::cut(rows, most, |row| row.name.clone())))
 }
 
 /// Whether the person may change somebody with these roles: all of them must lie within their own scope.

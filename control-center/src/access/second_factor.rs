@@ -93,7 +93,7 @@ struct Begun {
 
 /// Refuses whoever does not know the person's password; counted as a try to sign in.
 async fn check_password(centre: &Centre, person: &Person, given: String) -> Result<(), Problem> {
-    centre.doorkeeper.admit(&person.name, &person.address, centre.clock.now())?;
+    centre.doorkeeper.admit(&person.name, &person.origin(), centre.clock.now())?;
     let name = person.name.clone();
     let hash = centre
         .store
@@ -105,7 +105,7 @@ async fn check_password(centre: &Centre, person: &Person, given: String) -> Resu
     if !centre.doorkeeper.matches(given, hash).await? {
         return Err(Problem::unprocessable("the password is wrong"));
     }
-    centre.doorkeeper.forgive(&person.name, &person.address);
+    centre.doorkeeper.forgive(&person.name, &person.origin());
     Ok(())
 }
 
@@ -152,14 +152,14 @@ async fn confirm(
     Given(given): Given<Code>,
 ) -> Result<StatusCode, Problem> {
     let now: UtcMillis = centre.clock.now();
-    centre.doorkeeper.admit(&person.name, &person.address, now)?;
+    centre.doorkeeper.admit(&person.name, &person.origin(), now)?;
     let name = person.name.clone();
     let begun = centre.store.read(move |sql| found(sql, &name, "totp_since IS NULL")).await?;
     let begun = begun.ok_or_else(|| Problem::conflict("there is nothing to confirm: begin with POST"))?;
     let step = begun.check(&centre, &person.name, &given.code)?.ok_or_else(|| {
         Problem::unprocessable("the code is wrong: check the clock of your phone and give the next one")
     })?;
-    centre.doorkeeper.forgive(&person.name, &person.address);
+    centre.doorkeeper.forgive(&person.name, &person.origin());
     centre
         .store
         .write("second factor", move |tx| {

@@ -11,6 +11,9 @@ use crate::{
 
 /// The cookie's name. `__Host-` makes the browser keep it to this very host, over TLS, for the whole path.
 pub(super) const COOKIE: &str = "__Host-hallwatch";
+/// The cookie that marks a browser in which somebody signed in; it lets nobody in, and is kept for half a year.
+pub(super) const BROWSER: &str = "__Host-hallwatch-browser";
+pub(super) const BROWSER_S: i64 = 180 * 86_400;
 /// Without a request for so long, a session is over.
 pub(super) const IDLE_MS: i64 = 30 * 60 * 1000;
 /// However busy, a session is over after this.
@@ -25,10 +28,19 @@ pub(super) fn token_hash(token: &str) -> [u8; 32] {
 
 /// The token in a request's cookies.
 pub(super) fn token_of(headers: &HeaderMap) -> Option<&str> {
+    cookie(headers, COOKIE).filter(|token| token.len() == 43)
+}
+
+/// The mark of a browser in which somebody signed in before.
+pub(super) fn browser_of(headers: &HeaderMap) -> Option<&str> {
+    cookie(headers, BROWSER).filter(|mark| mark.len() <= 200)
+}
+
+fn cookie<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
     headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok()).find_map(|cookies| {
         cookies.split(';').find_map(|pair| {
             let (name, value) = pair.trim().split_once('=')?;
-            (name == COOKIE && value.len() == 43).then_some(value)
+            (name == wanted).then_some(value)
         })
     })
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use axum::{Json, extract::State};
+use axum::{Json, extract::State, response::Response};
 use control_protocol::UtcMillis;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -12,16 +12,18 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{Action, Denied, Person, audit, may_somewhere, routes::may_edit_grants, session};
 use crate::{
     Centre, params,
+    sheets::{Form, TongueAsked, Value},
     site::{
+        export::{Kind, ListFile},
         extract::{Asked, Named},
-        list::Page,
+        list::{Page, Sort, View, page_of},
         problem::Problem,
     },
     store::{Row, Sql, StoreError},
 };
 
 pub(super) fn routes() -> OpenApiRouter<Centre> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(end))
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(csv)).routes(routes!(end))
 }
 
 /// A session.
@@ -52,7 +54,17 @@ struct SessionsAsked {
     /// Those of all people whom one may change, not one's own alone.
     #[serde(default)]
     everybody: bool,
+    /// Of whom, from where or by what browser: any of them holds this.
+    q: Option<String>,
 }
+
+const SORTS: [Sort<SessionRow>; 5] = [
+    ("user", |a, b| (&a.user, b.seen_at).cmp(&(&b.user, a.seen_at))),
+    ("address", |a, b| a.address.cmp(&b.address)),
+    ("agent", |a, b| a.agent.cmp(&b.agent)),
+    ("opened", |a, b| a.created_at.cmp(&b.created_at)),
+    ("seen", |a, b| a.seen_at.cmp(&b.seen_at)),
+];
 
 const SELECT: &str = "SELECT token_hash, user_name, address, agent, created_at, seen_at FROM sessions \
      WHERE seen_at > $1 AND created_at > $2";
@@ -79,48 +91,97 @@ fn may_end(sql: &mut dyn Sql, person: &Person, user: &str) -> Result<Result<(), 
     Ok(may_edit_grants(person, &grants))
 }
 
-/// Sessions that stand, by person, the one used last first.
-#[utoipa::path(get, path = "/sessions", tag = "access", params(SessionsAsked),
-    responses((status = 200, body = Page<SessionRow>), (status = 403, body = Problem)))]
+impl SessionsAsked {
+    /// Sessions that stand and that the person may see.
+    async fn rows(self, centre: &Centre, person: Person) -> Result<Vec<SessionRow>, Problem> {
+        if self.everybody {
+            may_somewhere(&person, Action::EditPeople)?;
+        }
+        let now = centre.clock.now();
+        let q = self.q.unwrap_or_default();
+        let rows = centre
+            .store
+            .read(move |sql| {
+                let rows =
+                    sql.query(SELECT, params![now.plus(-session::IDLE_MS), now.plus(-session::ABSOLUTE_MS)])?;
+                let mut theirs: HashMap<String, bool> = HashMap::new();
+                let mut shown = Vec::new();
+                for row in &rows {
+                    let row = read(row, &person)?;
+                    let own = *row.user == *person.name;
+                    if !own && !self.everybody
+                        || ![&row.user, &row.address, &row.agent].iter().any(|t| t.contains(&q))
+                    {
+                        continue;
+                    }
+                    let may = match theirs.get(&row.user) {
+                        Some(may) => *may,
+                        None => {
+                            let may = may_end(sql, &person, &row.user)?.is_ok();
+                            theirs.insert(row.user.clone(), may);
+                            may
+                        }
+                    };
+                    if may {
+                        shown.push(row);
+                    }
+                }
+                Ok::<_, StoreError>(shown)
+            })
+            .await?;
+        Ok(rows)
+    }
+}
+
+/// Sessions that stand, by person and the one used last first, unless sorted by `user address agent opened seen`.
+#[utoipa::path(get, path = "/sessions", tag = "access", params(SessionsAsked, View),
+    responses((status = 200, body = Page<SessionRow>), (status = 403, body = Problem), (status = 422, body = Problem)))]
 async fn list(
     State(centre): State<Centre>,
     person: Person,
     Asked(asked): Asked<SessionsAsked>,
+    Asked(view): Asked<View>,
 ) -> Result<Json<Page<SessionRow>>, Problem> {
-    if asked.everybody {
-        may_somewhere(&person, Action::EditPeople)?;
-    }
-    let now = centre.clock.now();
-    let rows = centre
-        .store
-        .read(move |sql| {
-            let rows = sql.query(
-                &format!("{SELECT} ORDER BY user_name, seen_at DESC"),
-                params![now.plus(-session::IDLE_MS), now.plus(-session::ABSOLUTE_MS)],
-            )?;
-            let mut theirs: HashMap<String, bool> = HashMap::new();
-            let mut shown = Vec::new();
-            for row in &rows {
-                let row = read(row, &person)?;
-                if !asked.everybody && *row.user != *person.name {
-                    continue;
-                }
-                let may = match theirs.get(&row.user) {
-                    Some(may) => *may,
-                    None => {
-                        let may = may_end(sql, &person, &row.user)?.is_ok();
-                        theirs.insert(row.user.clone(), may);
-                        may
-                    }
-                };
-                if may {
-                    shown.push(row);
-                }
-            }
-            Ok::<_, StoreError>(shown)
-        })
-        .await?;
-    Ok(Json(Page::whole(rows)))
+    let rows = asked.rows(&centre, person).await?;
+    page_of(rows, &view, &SORTS, "user", |row| row.id.clone()).map(Json)
+}
+
+const SESSIONS: Kind = Kind {
+    action: "sessions.exported",
+    title: ("登录会话", "Sessions"),
+    columns: &[
+        ("用户", "user"),
+        ("地址", "address"),
+        ("浏览器", "browser"),
+        ("登录时间", "opened_at"),
+        ("最近使用", "seen_at"),
+    ],
+};
+
+/// The sessions as CSV, with the same filters and order; taking it is itself in the audit log.
+#[utoipa::path(get, path = "/sessions.csv", tag = "access", params(SessionsAsked, View, TongueAsked),
+    responses((status = 200, description = "UTF-8 with a byte order mark", content_type = "text/csv"),
+        (status = 403, body = Problem), (status = 422, body = Problem)))]
+async fn csv(
+    State(centre): State<Centre>,
+    person: Person,
+    Asked(asked): Asked<SessionsAsked>,
+    Asked(view): Asked<View>,
+    Asked(TongueAsked { lang }): Asked<TongueAsked>,
+) -> Result<Response, Problem> {
+    let rows = asked.rows(&centre, person.clone()).await?;
+    let page = page_of(rows, &view.all(), &SORTS, "user", |row| row.id.clone())?;
+    let file = ListFile::begin(&centre, &person, &SESSIONS, (Form::Csv, lang), String::new()).await?;
+    let cells = |row: SessionRow| {
+        vec![
+            Value::Text(row.user),
+            Value::Text(row.address),
+            Value::Text(row.agent),
+            Value::At(row.created_at),
+            Value::At(row.seen_at),
+        ]
+    };
+    file.of_rows(page.items.into_iter().map(cells).collect()).await
 }
 
 /// Ends a session: its next request is answered 401, and its wall closes within seconds.

@@ -1,7 +1,15 @@
 use proptest::prelude::*;
 
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+
 use super::*;
-use crate::store::Filter;
+use crate::{
+    areas::import,
+    scene::{PASSWORD, Scene},
+    site::tests::Browser,
+    store::Filter,
+};
 
 fn person(grants: Vec<(Role, String)>) -> Person {
     let grants: Vec<Grant> =
@@ -73,4 +81,68 @@ fn outside_is_told_apart_from_not_allowed() {
     assert_eq!(may(&hr, Action::WatchLive, &Place::at("/1/2/3/")), Err(Denied::Role));
     assert_eq!(may(&hr, Action::SeePunches, &Place::at("/1/4/")), Err(Denied::Outside));
     assert_eq!(may(&hr, Action::SeePunches, &Place::at("/1/")), Err(Denied::Outside));
+}
+
+fn names(page: &Value) -> Vec<&str> {
+    page["items"].as_array().unwrap().iter().map(|row| row["name"].as_str().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn people_are_sorted_filtered_paged_and_exported_by_the_centre() {
+    let scene = Scene::new().await;
+    let file = format!(
+        "[[user]]\nname = \"sub\"\npassword = \"{PASSWORD}\"\nrole = \"administrator\"\nscope = \"450103\"\nmust_change = false\n"
+    );
+    let file = toml::from_str(&file).unwrap();
+    import::take(&scene.centre.store, file, scene.centre.clock.now()).await.unwrap();
+    let admin = Browser::signed_in(&scene, "admin").await;
+    let first = admin.get("/users?sort=-name&limit=3").await;
+    assert_eq!(names(&first), ["tech", "sub", "region"]);
+    let next = first["next"].as_str().unwrap();
+    let second = admin.get(&format!("/users?sort=-name&limit=3&after={next}")).await;
+    assert_eq!(names(&second), ["other", "manager", "hr"]);
+    // Whoever signed in last comes first; of the others the name decides.
+    scene.pass(1000);
+    let sub = Browser::signed_in(&scene, "sub").await;
+    assert_eq!(names(&admin.get("/users?sort=-signed_in&limit=2").await), ["sub", "admin"]);
+    // One whose every role lies within one's own area, and nobody else.
+    assert_eq!(names(&sub.get("/users").await), ["county", "manager", "sub"]);
+    assert_eq!(names(&sub.get("/users?role=supervisor").await), ["county"]);
+    let (status, problem) = admin.json(Method::GET, "/users?sort=password_hash", None).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(problem["detail"].as_str().unwrap().contains("signed_in"), "{problem}");
+    let csv = String::from_utf8(sub.file("/users.csv?sort=-name&lang=en").await).unwrap();
+    let rows: Vec<&str> = csv.lines().skip_while(|line| !line.starts_with("name,")).skip(1).collect();
+    let of: Vec<&str> = rows.iter().map(|row| row.split(',').next().unwrap()).collect();
+    assert_eq!(of, ["sub", "manager", "county"], "{csv}");
+    let log = admin.get("/audit?action=users.exported").await;
+    assert_eq!((&log["items"][0]["who"], &log["items"][0]["object"]), (&json!("sub"), &json!("users")));
+    // Sessions are sorted and narrowed down in memory, by the same parameters.
+    let sessions = admin.get("/sessions?everybody=true&sort=-user&q=s").await;
+    assert_eq!(sessions["items"][0]["user"], "sub", "{sessions}");
+    let log = String::from_utf8(admin.file("/audit/export.csv?sort=n&lang=en").await).unwrap();
+    assert!(log.lines().any(|line| line.starts_with("n,at,who,action")), "{log}");
+}
+
+#[tokio::test]
+async fn wrong_tries_from_a_hall_keep_nobody_out_of_the_browser_they_always_use() {
+    let scene = Scene::new().await;
+    let county = Browser::marked(&scene, "county").await;
+    let stranger = Browser::of(&scene);
+    let wrong = json!({"name": "county", "password": "not the phrase at all"});
+    while stranger.json(Method::POST, "/session", Some(wrong.clone())).await.0
+        != StatusCode::TOO_MANY_REQUESTS
+    {}
+    let right = json!({"name": "county", "password": PASSWORD});
+    assert_eq!(
+        stranger.json(Method::POST, "/session", Some(right.clone())).await.0,
+        StatusCode::TOO_MANY_REQUESTS
+    );
+    assert_eq!(county.json(Method::POST, "/session", Some(right)).await.0, StatusCode::OK);
+    // The mark lets nobody in, and is nobody else's.
+    assert_eq!(county.json(Method::GET, "/session", None).await.0, StatusCode::UNAUTHORIZED);
+    for _ in 0..5 {
+        let _ = county.json(Method::POST, "/session", Some(wrong.clone())).await;
+    }
+    assert_eq!(county.json(Method::POST, "/session", Some(wrong)).await.0, StatusCode::TOO_MANY_REQUESTS);
 }

@@ -8,7 +8,10 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::tree::{self, BadTree};
+use super::{
+    tree::{self, BadTree},
+    zone,
+};
 use crate::{
     Centre,
     access::{Action, Denied, Person, Place, audit, may},
@@ -17,6 +20,7 @@ use crate::{
         extract::{Given, Named},
         problem::Problem,
     },
+    statistics,
     store::Tx,
 };
 
@@ -74,6 +78,9 @@ struct NewHall {
     #[schema(value_type = String)]
     area: AreaId,
     name: String,
+    /// Its zone in the IANA database, by which its days begin and its shifts are due; Asia/Shanghai unless given.
+    #[serde(default)]
+    time_zone: Option<String>,
 }
 
 /// What a hall is to be.
@@ -82,6 +89,10 @@ struct HallIs {
     #[schema(value_type = String)]
     area: AreaId,
     name: String,
+    /// Its zone in the IANA database; what it has unless given. The edge of the hall keeps its own setting, which should say
+    /// the same.
+    #[serde(default)]
+    time_zone: Option<String>,
 }
 
 /// A window to add.
@@ -120,6 +131,8 @@ struct WindowSetup {
 /// A hall as it is set up.
 #[derive(Debug, Serialize, ToSchema)]
 struct HallSetup {
+    /// Its time zone.
+    time_zone: String,
     /// Its windows, by number.
     windows: Vec<WindowSetup>,
     /// Every business that a window of it handles.
@@ -156,7 +169,8 @@ async fn setup(
             let known =
                 sql.query("SELECT name FROM businesses WHERE hall = $1 ORDER BY name", params![hall])?;
             let businesses = known.iter().map(|row| row.get(0)).collect::<Result<_, _>>()?;
-            Ok::<_, Problem>(HallSetup { windows, businesses })
+            let time_zone = zone::zone_name(sql, &hall)?;
+            Ok::<_, Problem>(HallSetup { time_zone, windows, businesses })
         })
         .await?;
     Ok(Json(setup))
@@ -282,13 +296,18 @@ async fn add_hall(
         if Place::of_hall(tx, &new.id)?.is_some() {
             return Err(Problem::conflict(format!("hall {} is already there: change it with PUT", new.id)));
         }
-        Ok(tree::put_hall(tx, &new.id, &new.area, &new.name)?)
+        tree::put_hall(tx, &new.id, &new.area, &new.name)?;
+        if let Some(name) = &new.time_zone {
+            zone::put_zone(tx, &new.id, name)?;
+        }
+        Ok(())
     })
     .await?;
     Ok(StatusCode::CREATED)
 }
 
-/// Changes a hall's name or area.
+/// Changes a hall's name, area or time zone. With another zone its days of attendance are cut anew at once, and its figures
+/// within minutes.
 #[utoipa::path(put, path = "/halls/{hall}", tag = "areas", request_body = HallIs,
     params(("hall" = String, Path, description = "hall id")),
     responses((status = 204), (status = 404, body = Problem), (status = 422, body = Problem)))]
@@ -299,12 +318,17 @@ async fn set_hall(
     Given(new): Given<HallIs>,
 ) -> Result<StatusCode, Problem> {
     let detail = serde_json::json!(new);
-    change(&centre, person, "hall.changed", id.to_string(), &detail, move |tx, person| {
+    let hall = id.clone();
+    let moved = change(&centre, person, "hall.changed", id.to_string(), &detail, move |tx, person| {
         may_edit(tx, person, Some(id.as_str()))?;
         may_edit(tx, person, Some(new.area.as_str()))?;
-        Ok(tree::put_hall(tx, &id, &new.area, &new.name)?)
+        tree::put_hall(tx, &id, &new.area, &new.name)?;
+        Ok(new.time_zone.as_deref().map_or(Ok(false), |name| zone::put_zone(tx, &id, name))?)
     })
     .await?;
+    if moved {
+        statistics::rebuild::soon(&centre.store, hall);
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 

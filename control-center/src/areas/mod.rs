@@ -20,7 +20,7 @@ pub use cameras::{
     position_rows,
 };
 pub use mirror::{attendance_positions, device_clocks, project};
-pub use nodes::{NodeRow, node_rows, nodes_now};
+pub use nodes::{NodeRow, last_heard, node_rows, nodes_now};
 pub(crate) use routes::{Found, HallRow, find};
 pub use staff::{Clerk, staff_of};
 pub use tree::{hall_name, windows_of};

@@ -1,7 +1,7 @@
 //! The nodes of the halls, as technicians and administrators see them: `/nodes`, pairing codes, revoking, lifting a
 //! quarantine. What a node may do is decided in `crate::nodes`; here is only who may ask.
 
-use axum::{Json, extract::State};
+use axum::{Json, extract::State, response::Response};
 use control_protocol::{Digest, HallId, NodeId, UtcMillis, channel::Order};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -13,9 +13,11 @@ use crate::{
     access::{Action, Denied, Person, Place, Scope, audit, may, may_somewhere},
     nodes::{Nodes, pairing},
     params,
+    sheets::{Form, TongueAsked, Value},
     site::{
+        export::{Kind, ListFile},
         extract::{Asked, Given, Named},
-        list::{Page, limit},
+        list::{Columns, Page, Sort, View, page_of},
         problem::Problem,
     },
     store::{Filter, Row, Sql, StoreError},
@@ -24,6 +26,7 @@ use crate::{
 pub(super) fn routes() -> OpenApiRouter<Centre> {
     OpenApiRouter::new()
         .routes(routes!(list))
+        .routes(routes!(csv))
         .routes(routes!(pairing_code))
         .routes(routes!(revoke))
         .routes(routes!(lift_quarantine))
@@ -76,23 +79,121 @@ struct NodesAsked {
     /// Of this hall.
     #[param(value_type = Option<String>)]
     hall: Option<HallId>,
+    /// Whose id, hall's name or version holds this.
+    q: Option<String>,
+    /// `online offline revoked quarantined`.
+    #[param(example = "offline")]
+    state: Option<String>,
 }
 
-/// The nodes of one's area.
-#[utoipa::path(get, path = "/nodes", tag = "nodes", params(NodesAsked),
-    responses((status = 200, body = Page<NodeRow>), (status = 403, body = Problem)))]
+const SORTS: [Sort<NodeRow>; 8] = [
+    ("id", |a, b| a.id.as_str().cmp(b.id.as_str())),
+    ("hall", |a, b| a.hall_name.cmp(&b.hall_name)),
+    ("version", |a, b| a.version.cmp(&b.version)),
+    ("connected", |a, b| a.connected.cmp(&b.connected)),
+    ("seen", |a, b| a.last_seen.cmp(&b.last_seen)),
+    ("outbox", |a, b| a.outbox_depth.cmp(&b.outbox_depth)),
+    ("certificate", |a, b| a.certificate_expires_at.cmp(&b.certificate_expires_at)),
+    ("enrolled", |a, b| a.enrolled_at.cmp(&b.enrolled_at)),
+];
+
+impl NodesAsked {
+    /// The nodes that the person may see, as they are now.
+    async fn rows(self, centre: &Centre, person: Person) -> Result<Vec<NodeRow>, Problem> {
+        may_somewhere(&person, Action::SeeNodes)?;
+        let hall = self.hall;
+        let mut rows = centre
+            .store
+            .read(move |sql| node_rows(sql, &Scope::of(&person, Action::SeeNodes), &hall))
+            .await?;
+        nodes_now(&mut rows, &centre.nodes);
+        let q = self.q.unwrap_or_default();
+        rows.retain(|row| {
+            let named = [row.id.as_str(), &row.hall_name, &row.version].iter().any(|text| text.contains(&q));
+            named
+                && match self.state.as_deref() {
+                    Some("online") => row.connected,
+                    Some("offline") => !row.connected,
+                    Some("revoked") => row.revoked,
+                    Some("quarantined") => row.quarantined.is_some(),
+                    _ => true,
+                }
+        });
+        Ok(rows)
+    }
+}
+
+/// The nodes of one's area, by id unless sorted by `id hall version connected seen outbox certificate enrolled`.
+#[utoipa::path(get, path = "/nodes", tag = "nodes", params(NodesAsked, View),
+    responses((status = 200, body = Page<NodeRow>), (status = 403, body = Problem), (status = 422, body = Problem)))]
 async fn list(
     State(centre): State<Centre>,
     person: Person,
     Asked(asked): Asked<NodesAsked>,
+    Asked(view): Asked<View>,
 ) -> Result<Json<Page<NodeRow>>, Problem> {
-    may_somewhere(&person, Action::SeeNodes)?;
-    let mut rows = centre
-        .store
-        .read(move |sql| node_rows(sql, &Scope::of(&person, Action::SeeNodes), &asked.hall))
-        .await?;
-    nodes_now(&mut rows, &centre.nodes);
-    Ok(Json(Page::whole(rows)))
+    let rows = asked.rows(&centre, person).await?;
+    page_of(rows, &view, &SORTS, "id", |row| row.id.to_string()).map(Json)
+}
+
+const NODES: Kind = Kind {
+    action: "nodes.exported",
+    title: ("节点与证书", "Nodes and certificates"),
+    columns: &[
+        ("节点", "node"),
+        ("大厅", "hall"),
+        ("版本", "version"),
+        ("在线", "connected"),
+        ("最近通信", "last_seen"),
+        ("待传事件", "outbox"),
+        ("时钟偏差（毫秒）", "clock_offset_ms"),
+        ("证书有效期至", "certificate_expires_at"),
+        ("已吊销", "revoked"),
+        ("隔离", "quarantined"),
+        ("接入时间", "enrolled_at"),
+    ],
+};
+
+/// The nodes as CSV, with the same filters and order; taking it is itself in the audit log.
+#[utoipa::path(get, path = "/nodes.csv", tag = "nodes", params(NodesAsked, View, TongueAsked),
+    responses((status = 200, description = "UTF-8 with a byte order mark", content_type = "text/csv"),
+        (status = 403, body = Problem), (status = 422, body = Problem)))]
+async fn csv(
+    State(centre): State<Centre>,
+    person: Person,
+    Asked(asked): Asked<NodesAsked>,
+    Asked(view): Asked<View>,
+    Asked(TongueAsked { lang }): Asked<TongueAsked>,
+) -> Result<Response, Problem> {
+    let rows = asked.rows(&centre, person.clone()).await?;
+    let page = page_of(rows, &view.all(), &SORTS, "id", |row| row.id.to_string())?;
+    let file = ListFile::begin(&centre, &person, &NODES, (Form::Csv, lang), String::new()).await?;
+    let yes_no = |yes: bool| Value::Text(if yes { lang.of("是", "yes") } else { lang.of("否", "no") }.into());
+    let cells = |row: NodeRow| {
+        vec![
+            Value::Text(row.id.to_string()),
+            Value::Text(row.hall_name),
+            Value::Text(row.version),
+            yes_no(row.connected),
+            Value::known(row.last_seen, Value::At),
+            Value::known(row.outbox_depth.and_then(|depth| i64::try_from(depth).ok()), Value::Count),
+            Value::known(row.clock_offset_ms, Value::Count),
+            Value::known(row.certificate_expires_at, Value::At),
+            yes_no(row.revoked),
+            row.quarantined.into(),
+            Value::At(row.enrolled_at),
+        ]
+    };
+    file.of_rows(page.items.into_iter().map(cells).collect()).await
+}
+
+/// When the nodes of a hall were last heard; none: never.
+///
+/// # Errors
+/// The store's.
+pub fn last_heard(sql: &mut dyn Sql, hall: &HallId) -> Result<Option<UtcMillis>, StoreError> {
+    let row = sql.query_one("SELECT MAX(last_seen) FROM nodes WHERE hall = $1", params![hall])?;
+    row.map_or(Ok(None), |row| row.get(0))
 }
 
 /// The nodes within `scope`, as the database has them: none of them is connected.
@@ -300,52 +401,32 @@ struct DeadEventRow {
     text: Option<String>,
 }
 
-/// What of the events kept apart is asked for.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-struct DeadEventsAsked {
-    /// A page's `next`.
-    after: Option<String>,
-    /// The most rows.
-    limit: Option<usize>,
-}
+const DEAD: Columns = Columns { sorts: &[("at", "d.received_at")], id: "HEX(d.digest)", usual: "-at" };
 
-/// The events of a node that are kept apart, newest first. They block nothing and are in no figure.
+/// The events of a node that are kept apart, newest first unless sorted by `at`. They block nothing and are in no figure.
 #[utoipa::path(get, path = "/nodes/{node}/dead-events", tag = "nodes",
-    params(("node" = String, Path, description = "node id"), DeadEventsAsked),
-    responses((status = 200, body = Page<DeadEventRow>), (status = 404, body = Problem)))]
+    params(("node" = String, Path, description = "node id"), View),
+    responses((status = 200, body = Page<DeadEventRow>), (status = 404, body = Problem), (status = 422, body = Problem)))]
 async fn dead_events(
     State(centre): State<Centre>,
     person: Person,
     Named(node): Named<NodeId>,
-    Asked(asked): Asked<DeadEventsAsked>,
+    Asked(view): Asked<View>,
 ) -> Result<Json<Page<DeadEventRow>>, Problem> {
-    let most = limit(asked.limit);
-    let rows = centre
+    let order = DEAD.order(&view)?;
+    let page = centre
         .store
         .read(move |sql| {
             let place = place_of(sql, &node)?;
             may(&person, Action::SeeNodes, &place)?;
             let shown = may(&person, Action::SeeService, &place).is_ok();
-            let cursor = asked.after.as_deref().and_then(|after| {
-                let (at, digest) = after.split_once(':')?;
-                Some((at.parse::<i64>().ok()?, digest.parse::<Digest>().ok()?))
-            });
-            let (at, digest) = cursor.unwrap_or((i64::MAX, Digest::ZERO));
-            let rows = sql.query(
-                "SELECT digest, epoch, seq, why, received_at, bytes FROM dead_events WHERE node = $1 \
-                 AND (received_at < $2 OR (received_at = $2 AND digest > $3)) \
-                 ORDER BY received_at DESC, digest LIMIT $4",
-                params![node, at, digest, most as i64 + 1],
-            )?;
-            rows.iter()
-                .map(|row| Ok((row.get::<i64>(4)?, dead_event(row, shown)?)))
-                .collect::<Result<Vec<_>, StoreError>>()
-                .map_err(Problem::from)
+            let mut filter = Filter::new();
+            filter.one("d.node = ?", &node);
+            let columns = "d.digest, d.epoch, d.seq, d.why, d.received_at, d.bytes";
+            Ok::<_, Problem>(order.page(sql, filter, columns, "dead_events d", |row| dead_event(row, shown))?)
         })
         .await?;
-    let page = Page::cut(rows, most, |(at, row)| format!("{at}:{}", row.digest));
-    Ok(Json(Page { items: page.items.into_iter().map(|(_, row)| row).collect(), next: page.next }))
+    Ok(Json(page))
 }
 
 fn dead_event(row: &Row, shown: bool) -> Result<DeadEventRow, StoreError> {

@@ -16,7 +16,6 @@ use control_protocol::{
     site_pass::{MOST_HOURS, RevokedPass, SitePass},
 };
 use http::{HeaderValue, Method, StatusCode, header};
-use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
@@ -29,10 +28,10 @@ use crate::{
     params,
     site::{
         extract::{Asked, Given, Named},
-        list::Page,
+        list::{Columns, Page, View},
         problem::Problem,
     },
-    store::{Filter, Row, Sql, StoreError},
+    store::{Filter, Row, Sql, new_id},
 };
 
 use crate::access::Scope;
@@ -183,30 +182,40 @@ struct PassesAsked {
     hall: Option<HallId>,
 }
 
-/// Site passes of one's halls, newest first; those that ended more than 30 days ago are left out.
-#[utoipa::path(get, path = "/site-passes", tag = "pairing", params(PassesAsked),
-    responses((status = 200, body = Page<PassRow>), (status = 403, body = Problem)))]
+const SORTS: Columns = Columns {
+    sorts: &[
+        ("from", "p.from_at"),
+        ("until", "p.until_at"),
+        ("hall", "p.hall"),
+        ("technician", "p.technician"),
+        ("issued_by", "p.issued_by"),
+    ],
+    id: "p.id",
+    usual: "-from",
+};
+
+/// Site passes of one's halls, newest first unless sorted by `from until hall technician issued_by`; those that ended more
+/// than 30 days ago are left out.
+#[utoipa::path(get, path = "/site-passes", tag = "pairing", params(PassesAsked, View),
+    responses((status = 200, body = Page<PassRow>), (status = 403, body = Problem), (status = 422, body = Problem)))]
 async fn list(
     State(centre): State<Centre>,
     person: Person,
     Asked(asked): Asked<PassesAsked>,
+    Asked(view): Asked<View>,
 ) -> Result<Json<Page<PassRow>>, Problem> {
     may_somewhere(&person, Action::PairDevices)?;
+    let order = SORTS.order(&view)?;
     let since = centre.clock.now().plus(-30 * 86_400_000);
-    let rows = centre
+    let page = centre
         .store
         .read(move |sql| {
             let scope = Scope::of(&person, Action::PairDevices);
             let mut filter = Filter::new();
             let since = Some(since);
             filter.within("h.path", &scope).with("p.hall = ?", &asked.hall).with("p.until_at > ?", &since);
-            let (statement, params) = filter.statement(
-                "SELECT p.id, p.hall, p.technician, p.issued_by, p.from_at, p.until_at, p.revoked_at \
-                 FROM site_passes p JOIN halls h ON h.id = p.hall",
-                "ORDER BY p.from_at DESC, p.id",
-                500,
-            );
-            let read = |row: &Row| {
+            let columns = "p.id, p.hall, p.technician, p.issued_by, p.from_at, p.until_at, p.revoked_at";
+            order.page(sql, filter, columns, "site_passes p JOIN halls h ON h.id = p.hall", |row: &Row| {
                 Ok(PassRow {
                     id: row.get(0)?,
                     hall: row.get(1)?,
@@ -216,11 +225,10 @@ async fn list(
                     until: row.get(5)?,
                     revoked_at: row.get(6)?,
                 })
-            };
-            sql.query(&statement, &params)?.iter().map(read).collect::<Result<Vec<_>, StoreError>>()
+            })
         })
         .await?;
-    Ok(Json(Page::whole(rows)))
+    Ok(Json(page))
 }
 
 /// A pass to be issued.
@@ -272,13 +280,9 @@ async fn issue(
     if !(1..=MOST_HOURS).contains(&new.hours) {
         return Err(Problem::unprocessable(format!("hours: from 1 to {MOST_HOURS}")));
     }
-    let mut random = [0; 8];
-    SystemRandom::new()
-        .fill(&mut random)
-        .map_err(|_| StoreError::Read("the system gave no random bytes".into()))?;
     let now = centre.clock.now();
     let pass = SitePass {
-        id: format!("sp-{}", data_encoding::HEXLOWER.encode(&random)),
+        id: new_id("sp")?,
         hall: new.hall.clone(),
         technician: new.technician.unwrap_or_else(|| person.name.to_string()),
         from: now.0,

@@ -69,6 +69,8 @@ pub(crate) struct HallRow {
     pub name: String,
     /// Its area.
     pub area: String,
+    /// Its time zone, by which its days begin.
+    pub time_zone: String,
     /// Its node, once one is enrolled.
     pub node: Option<HallNode>,
     /// What is in it.
@@ -183,7 +185,7 @@ fn halls_of(sql: &mut dyn Sql, scope: &Scope) -> Result<Vec<(HallRow, String)>, 
     let (statement, params) = filter.statement(
         "SELECT h.id, h.name, h.area, h.path, (SELECT COUNT(*) FROM windows w WHERE w.hall = h.id), \
          (SELECT COUNT(*) FROM positions p WHERE p.hall = h.id AND p.health IN ('silent', 'down')), \
-         n.id, n.alarm, n.quarantined FROM halls h LEFT JOIN nodes n ON n.hall = h.id",
+         n.id, n.alarm, n.quarantined, h.time_zone FROM halls h LEFT JOIN nodes n ON n.hall = h.id",
         "ORDER BY h.path, n.enrolled_at",
         1_000_000,
     );
@@ -206,7 +208,8 @@ fn halls_of(sql: &mut dyn Sql, scope: &Scope) -> Result<Vec<(HallRow, String)>, 
             alarms: row.get::<u32>(5)? + alarmed,
             ..Counts::default()
         };
-        halls.push((HallRow { id, name: row.get(1)?, area: row.get(2)?, node, counts }, row.get(3)?));
+        let hall = HallRow { id, name: row.get(1)?, area: row.get(2)?, time_zone: row.get(9)?, node, counts };
+        halls.push((hall, row.get(3)?));
     }
     Ok(halls)
 }

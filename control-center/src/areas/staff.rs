@@ -1,7 +1,7 @@
 //! The staff directory (人员): clerks by the number they type at a keypad and have at the attendance terminal, the department they
 //! come from (进驻单位) and the window they usually stand at. Owns the table `staff`.
 
-use axum::{Json, extract::State};
+use axum::{Json, extract::State, response::Response};
 use control_protocol::{HallId, WindowId};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -16,16 +16,18 @@ use crate::{
     Centre,
     access::{Action, Denied, Person, Place, Scope, may, may_somewhere},
     params,
+    sheets::{Form, TongueAsked, Value},
     site::{
+        export::{Kind, ListFile},
         extract::{Asked, Given, Named},
-        list::{Page, limit},
+        list::{Columns, Order, Page, View},
         problem::Problem,
     },
     store::{Change, Filter, Row, Sql, StoreError, Tx},
 };
 
 pub(super) fn routes() -> OpenApiRouter<Centre> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(set_staff, delete_staff))
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(csv)).routes(routes!(set_staff, delete_staff))
 }
 
 /// A clerk, as other rooms read them.
@@ -132,59 +134,103 @@ struct StaffAsked {
     hall: Option<HallId>,
     /// Whose number begins so, or whose name or department has it.
     search: Option<String>,
-    /// A page's `next`.
-    after: Option<String>,
-    /// The most rows.
-    limit: Option<usize>,
 }
 
-/// Clerks, by hall and number.
-#[utoipa::path(get, path = "/staff", tag = "areas", params(StaffAsked),
-    responses((status = 200, body = Page<StaffRow>), (status = 403, body = Problem)))]
+const SORTS: Columns = Columns {
+    sorts: &[
+        ("number", "s.hall || ' ' || s.number"),
+        ("name", "s.name"),
+        ("unit", "COALESCE(s.unit, '')"),
+        ("window", "COALESCE(s.win, '')"),
+    ],
+    id: "s.hall || ' ' || s.number",
+    usual: "number",
+};
+
+impl StaffAsked {
+    /// The page of those within `scope`.
+    fn page(&self, sql: &mut dyn Sql, scope: &Scope, order: &Order) -> Result<Page<StaffRow>, StoreError> {
+        // What would be wildcards is what is looked for.
+        let plain = |text: &String| text.replace('!', "!!").replace('%', "!%").replace('_', "!_");
+        let search = self.search.as_ref().filter(|text| !text.trim().is_empty()).map(plain);
+        let mut filter = Filter::new();
+        filter.within("h.path", scope).with("s.hall = ?", &self.hall).with(
+            "(s.number LIKE ? || '%' ESCAPE '!' OR s.name LIKE '%' || ? || '%' ESCAPE '!' \
+             OR s.unit LIKE '%' || ? || '%' ESCAPE '!')",
+            &search,
+        );
+        let columns = "s.hall, s.number, s.name, s.unit, s.win, w.name";
+        let tables = "staff s JOIN halls h ON h.id = s.hall LEFT JOIN windows w ON w.id = s.win";
+        order.page(sql, filter, columns, tables, |row: &Row| {
+            Ok(StaffRow {
+                hall: row.get(0)?,
+                number: row.get(1)?,
+                name: row.get(2)?,
+                unit: row.get(3)?,
+                window: row.get(4)?,
+                window_name: row.get(5)?,
+            })
+        })
+    }
+}
+
+/// Clerks, by hall and number unless sorted by `number name unit window`.
+#[utoipa::path(get, path = "/staff", tag = "areas", params(StaffAsked, View),
+    responses((status = 200, body = Page<StaffRow>), (status = 403, body = Problem), (status = 422, body = Problem)))]
 async fn list(
     State(centre): State<Centre>,
     person: Person,
     Asked(asked): Asked<StaffAsked>,
+    Asked(view): Asked<View>,
 ) -> Result<Json<Page<StaffRow>>, Problem> {
     may_somewhere(&person, Action::SeePunches)?;
-    let most = limit(asked.limit);
-    let rows = centre
-        .store
-        .read(move |sql| {
-            let scope = Scope::of(&person, Action::SeePunches);
-            // What would be wildcards is what is looked for.
-            let plain = |text: String| text.replace('!', "!!").replace('%', "!%").replace('_', "!_");
-            let search = asked.search.filter(|text| !text.trim().is_empty()).map(plain);
-            let mut filter = Filter::new();
-            filter
-                .within("h.path", &scope)
-                .with("s.hall = ?", &asked.hall)
-                .with(
-                    "(s.number LIKE ? || '%' ESCAPE '!' OR s.name LIKE '%' || ? || '%' ESCAPE '!' \
-                     OR s.unit LIKE '%' || ? || '%' ESCAPE '!')",
-                    &search,
-                )
-                .with("s.hall || ' ' || s.number > ?", &asked.after);
-            let (statement, params) = filter.statement(
-                "SELECT s.hall, s.number, s.name, s.unit, s.win, w.name FROM staff s \
-                 JOIN halls h ON h.id = s.hall LEFT JOIN windows w ON w.id = s.win",
-                "ORDER BY s.hall, s.number",
-                most + 1,
-            );
-            let read = |row: &Row| {
-                Ok(StaffRow {
-                    hall: row.get(0)?,
-                    number: row.get(1)?,
-                    name: row.get(2)?,
-                    unit: row.get(3)?,
-                    window: row.get(4)?,
-                    window_name: row.get(5)?,
-                })
-            };
-            sql.query(&statement, &params)?.iter().map(read).collect::<Result<Vec<_>, StoreError>>()
-        })
-        .await?;
-    Ok(Json(Page::cut(rows, most, |row| format!("{} {}", row.hall, row.number))))
+    let order = SORTS.order(&view)?;
+    let read = move |sql: &mut dyn Sql| asked.page(sql, &Scope::of(&person, Action::SeePunches), &order);
+    Ok(Json(centre.store.read(read).await?))
+}
+
+const STAFF: Kind = Kind {
+    action: "staff.exported",
+    title: ("人员名册", "Staff directory"),
+    columns: &[
+        ("大厅", "hall"),
+        ("工号", "number"),
+        ("姓名", "name"),
+        ("单位", "unit"),
+        ("窗口", "window"),
+        ("窗口名称", "window_name"),
+    ],
+};
+
+/// The clerks as CSV, with the same filters and order; taking it is itself in the audit log.
+#[utoipa::path(get, path = "/staff.csv", tag = "areas", params(StaffAsked, View, TongueAsked),
+    responses((status = 200, description = "UTF-8 with a byte order mark", content_type = "text/csv"),
+        (status = 403, body = Problem), (status = 422, body = Problem)))]
+async fn csv(
+    State(centre): State<Centre>,
+    person: Person,
+    Asked(asked): Asked<StaffAsked>,
+    Asked(view): Asked<View>,
+    Asked(TongueAsked { lang }): Asked<TongueAsked>,
+) -> Result<Response, Problem> {
+    may_somewhere(&person, Action::SeePunches)?;
+    let order = SORTS.order(&view)?;
+    let file = ListFile::begin(&centre, &person, &STAFF, (Form::Csv, lang), String::new()).await?;
+    let halls = file.halls.clone();
+    let page = move |sql: &mut dyn Sql, order: &Order| {
+        asked.page(sql, &Scope::of(&person, Action::SeePunches), order)
+    };
+    let cells = move |row: StaffRow| {
+        vec![
+            halls.get(row.hall.as_str()).cloned().into(),
+            Value::Text(row.number),
+            Value::Text(row.name),
+            row.unit.into(),
+            row.window.map(|window| window.to_string()).into(),
+            row.window_name.into(),
+        ]
+    };
+    file.of_list(&order, page, cells).await
 }
 
 /// Adds a clerk or changes what is known of them.

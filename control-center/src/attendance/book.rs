@@ -9,14 +9,14 @@ use utoipa::ToSchema;
 
 use super::{
     calendar::{Calendar, DayIs, NATIONAL, UnknownYear},
-    calendars, date_of,
+    calendars, date_at, date_of,
     day::{Approved, Asked, Day, DayState, Known, REACH_DAYS, Timed, days},
-    from_json,
+    from_json, midnight,
     requests::Wanted,
     roster::{Assignment, Planned, RosterDay, planned},
     shift::Shift,
     terminal_clock::{Measured, hall_time},
-    zone,
+    zone_of,
 };
 use crate::{
     access::{Denied, Place},
@@ -124,7 +124,8 @@ pub(super) struct Book {
     singles: HashMap<(String, Date), RosterDay>,
     wanted: HashMap<String, Vec<(String, Wanted)>>,
     pub(super) punches: HashMap<String, Vec<RawPunch>>,
-    zone: TimeZone,
+    /// The hall's.
+    pub(super) zone: TimeZone,
 }
 
 /// Terminals of a hall, with how far each was read.
@@ -151,10 +152,6 @@ pub(super) fn calendar_at(sql: &mut dyn Sql, place: &Place) -> Result<Calendar, 
     Ok(Calendar::new(years, &layers))
 }
 
-fn midnight(date: Date, zone: &TimeZone) -> UtcMillis {
-    UtcMillis(date.to_zoned(zone.clone()).map_or(0, |zoned| zoned.timestamp().as_millisecond()))
-}
-
 impl Book {
     /// Reads what concerns `hall` from `from` to `to`; of one employee if one is named.
     ///
@@ -167,9 +164,9 @@ impl Book {
         employee: Option<&str>,
         now: UtcMillis,
     ) -> Result<Self, NoBook> {
-        let zone = zone();
         let to = to.min(from.saturating_add(MOST_DAYS.days()));
         let place = Place::of_hall(sql, hall)?.ok_or(NoBook::Hall)?;
+        let zone = zone_of(sql, hall)?;
         let name = areas::hall_name(sql, hall)?.ok_or(NoBook::Hall)?;
         let calendar = calendar_at(sql, &place)?;
         let (first, last) = (from.saturating_sub(1.day()), to.saturating_add(1.day()));
@@ -364,6 +361,11 @@ impl Book {
         let on =
             ShiftOn { id, name: shift.name.clone(), version: *version, timetable: timetable.name.clone() };
         (Ok(on), Some(Asked::new(date, timetable, approved, &self.zone)))
+    }
+
+    /// Today, in the hall.
+    pub(super) fn today(&self) -> Date {
+        date_at(self.known.now, &self.zone)
     }
 
     /// The dates, with what each is.

@@ -125,16 +125,41 @@ pub struct DayIs {
 }
 
 /// A year of which no arrangement is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the holidays and make-up workdays of {0} are not known here: import the signed calendar of {0} first"
-)]
-pub struct UnknownYear(pub i16);
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum UnknownYear {
+    /// The country's.
+    #[error(
+        "the holidays and make-up workdays of {0} are not known here: import the signed calendar of {0} first"
+    )]
+    National(i16),
+    /// A region's, which arranges days of its own in other years.
+    #[error(
+        "layer {layer} of the calendar has days of its own, and those of {year} are not known here: import its signed calendar \
+         of {year} first, without any day if it changes nothing that year"
+    )]
+    Regional {
+        /// The area's code.
+        layer: String,
+        /// The year.
+        year: i16,
+    },
+}
+
+impl UnknownYear {
+    /// The year.
+    pub fn year(&self) -> i16 {
+        match self {
+            Self::National(year) | Self::Regional { year, .. } => *year,
+        }
+    }
+}
 
 /// The layers that hold for a place: the country's, then the areas' from the outermost in.
 #[derive(Debug, Clone, Default)]
 pub struct Calendar {
     years: BTreeMap<(i16, usize), CalendarYear>,
+    /// The layers of which any year is known, each by its place.
+    layers: BTreeMap<usize, String>,
 }
 
 impl Calendar {
@@ -143,18 +168,25 @@ impl Calendar {
     pub fn new(years: impl IntoIterator<Item = CalendarYear>, layers: &[&str]) -> Self {
         let place = |layer: &str| layers.iter().position(|known| *known == layer);
         let known = years.into_iter().filter_map(|year| Some(((year.year, place(&year.layer)?), year)));
-        Self { years: known.collect() }
+        let years: BTreeMap<(i16, usize), CalendarYear> = known.collect();
+        let layers = years.iter().map(|((_, place), year)| (*place, year.layer.clone())).collect();
+        Self { years, layers }
     }
 
     /// What `date` is; the innermost layer that speaks of it decides.
     ///
     /// # Errors
-    /// The country's arrangement for its year is not known.
+    /// The country's arrangement for its year is not known, or that of a region here that has arranged days of its own in
+    /// any other year: it may have this year too, and a day is not guessed.
     pub fn on(&self, date: Date) -> Result<DayIs, UnknownYear> {
         let year = date.year();
         let layers = || self.years.range((year, 0)..=(year, usize::MAX)).map(|(_, layer)| layer);
         if !layers().any(|layer| layer.layer == NATIONAL) {
-            return Err(UnknownYear(year));
+            return Err(UnknownYear::National(year));
+        }
+        let unknown = self.layers.iter().find(|(place, _)| !self.years.contains_key(&(year, **place)));
+        if let Some((_, layer)) = unknown {
+            return Err(UnknownYear::Regional { layer: layer.clone(), year });
         }
         let weekend = matches!(date.weekday(), Weekday::Saturday | Weekday::Sunday);
         let change = layers().rev().find_map(|layer| layer.change(date));
@@ -276,11 +308,31 @@ pub(super) mod tests {
     #[test]
     fn a_year_nobody_gave_is_refused() {
         let calendar = Calendar::new(shipped(), &[NATIONAL, "450000"]);
-        assert_eq!(calendar.on(date(2027, 1, 4)), Err(UnknownYear(2027)));
+        assert_eq!(calendar.on(date(2027, 1, 4)), Err(UnknownYear::National(2027)));
         assert_eq!(calendar.on(date(2026, 12, 31)).unwrap().kind, DayKind::Workday);
         // A region's own days do not stand in for the country's.
         let alone = Calendar::new([CalendarYear { year: 2027, ..guangxi_2017() }], &[NATIONAL, "450000"]);
-        assert_eq!(alone.on(date(2027, 3, 30)), Err(UnknownYear(2027)));
+        assert_eq!(alone.on(date(2027, 3, 30)), Err(UnknownYear::National(2027)));
+    }
+
+    #[test]
+    fn a_region_that_arranges_days_must_say_so_for_every_year() {
+        let layers = [NATIONAL, "450000", "450100"];
+        let calendar = |more: Vec<CalendarYear>| {
+            Calendar::new(shipped().into_iter().chain([guangxi_2017()]).chain(more), &layers)
+        };
+        // 2025 of the country is known; what Guangxi arranged in it is not, and is not guessed to be nothing.
+        let unknown = UnknownYear::Regional { layer: "450000".into(), year: 2025 };
+        assert_eq!(calendar(Vec::new()).on(date(2025, 3, 31)), Err(unknown.clone()));
+        assert!(unknown.to_string().contains("450000") && unknown.to_string().contains("2025"));
+        assert_eq!(calendar(Vec::new()).on(date(2017, 3, 30)).unwrap().kind, DayKind::Holiday);
+        // A year in which it changes nothing is one that says so.
+        let nothing = CalendarYear { year: 2025, off: Vec::new(), work: Vec::new(), ..guangxi_2017() };
+        nothing.check().unwrap();
+        assert_eq!(calendar(vec![nothing]).on(date(2025, 3, 31)).unwrap().kind, DayKind::Workday);
+        // Another region's days ask nothing of this one, nor does a region that never arranged any.
+        let elsewhere = Calendar::new(shipped().into_iter().chain([guangxi_2017()]), &[NATIONAL, "430000"]);
+        assert_eq!(elsewhere.on(date(2025, 3, 31)).unwrap().kind, DayKind::Workday);
     }
 
     #[test]

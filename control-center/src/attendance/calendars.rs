@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    calendar::{self, CalendarYear, NATIONAL, SignedCalendar},
+    calendar::{self, CalendarYear, NATIONAL, NamedDay, SignedCalendar},
     change, from_json, to_json,
 };
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
     params,
     site::{
         extract::{Asked, Given, Named},
-        list::Page,
+        list::{Page, Sort, View, page_of},
         problem::Problem,
     },
     store::{Sql, StoreError, Tx},
@@ -78,8 +78,16 @@ pub fn trusts(sql: &mut dyn Sql, key: &PublicKey) -> Result<bool, StoreError> {
 /// A year of a calendar.
 #[derive(Debug, Serialize, ToSchema)]
 struct CalendarRow {
-    #[serde(flatten)]
-    year: CalendarYear,
+    /// `CN`, or the code of an area.
+    layer: String,
+    /// The year.
+    year: i16,
+    /// The notice that it is from.
+    source: String,
+    /// Days off.
+    off: Vec<NamedDay>,
+    /// Workdays at weekends, or where the layer below has a day off.
+    work: Vec<NamedDay>,
     /// The fingerprint of the key that signed it; none: it came with the program.
     key: Option<String>,
     imported_by: Option<String>,
@@ -95,13 +103,32 @@ struct CalendarsAsked {
     year: Option<i16>,
 }
 
-/// Years that are known, newest first; the country's before the regions'.
-#[utoipa::path(get, path = "/attendance/calendars", tag = "attendance", params(CalendarsAsked),
-    responses((status = 200, body = Page<CalendarRow>), (status = 403, body = Problem)))]
+const SORTS: [Sort<CalendarRow>; 3] = [
+    ("year", |a, b| (a.year, b.region(), &b.layer).cmp(&(b.year, a.region(), &a.layer))),
+    ("layer", |a, b| (a.region(), &a.layer, a.year).cmp(&(b.region(), &b.layer, b.year))),
+    ("imported", |a, b| a.imported_at.cmp(&b.imported_at)),
+];
+
+impl CalendarRow {
+    /// A year that came with the program.
+    fn shipped(year: CalendarYear) -> Self {
+        let CalendarYear { layer, year, source, off, work } = year;
+        Self { layer, year, source, off, work, key: None, imported_by: None, imported_at: None }
+    }
+
+    fn region(&self) -> bool {
+        self.layer != NATIONAL
+    }
+}
+
+/// Years that are known, newest first and the country's before the regions', unless sorted by `year layer imported`.
+#[utoipa::path(get, path = "/attendance/calendars", tag = "attendance", params(CalendarsAsked, View),
+    responses((status = 200, body = Page<CalendarRow>), (status = 403, body = Problem), (status = 422, body = Problem)))]
 async fn list(
     State(centre): State<Centre>,
     person: Person,
     Asked(asked): Asked<CalendarsAsked>,
+    Asked(view): Asked<View>,
 ) -> Result<Json<Page<CalendarRow>>, Problem> {
     may_somewhere(&person, Action::SeePunches)?;
     let rows = centre
@@ -112,25 +139,22 @@ async fn list(
             for row in &rows {
                 let body: String = row.get(0)?;
                 found.push(CalendarRow {
-                    year: from_json("a calendar", &body)?,
                     key: Some(row.get(1)?),
                     imported_by: Some(row.get(2)?),
                     imported_at: Some(row.get(3)?),
+                    ..CalendarRow::shipped(from_json("a calendar", &body)?)
                 });
             }
             for year in calendar::shipped() {
-                if !found.iter().any(|row| (&row.year.layer, row.year.year) == (&year.layer, year.year)) {
-                    found.push(CalendarRow { year, key: None, imported_by: None, imported_at: None });
+                if !found.iter().any(|row| (&row.layer, row.year) == (&year.layer, year.year)) {
+                    found.push(CalendarRow::shipped(year));
                 }
             }
-            found.retain(|row| asked.year.is_none_or(|year| row.year.year == year));
-            let order =
-                |row: &CalendarRow| (-row.year.year, row.year.layer != NATIONAL, row.year.layer.clone());
-            found.sort_by_key(order);
+            found.retain(|row| asked.year.is_none_or(|year| row.year == year));
             Ok::<_, StoreError>(found)
         })
         .await?;
-    Ok(Json(Page::whole(rows)))
+    page_of(rows, &view, &SORTS, "-year", |row| format!("{} {}", row.layer, row.year)).map(Json)
 }
 
 /// The place whose calendar a layer is: an area, or for the country's the root that one's rights reach.

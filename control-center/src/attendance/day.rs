@@ -4,7 +4,7 @@
 //! Nobody is absent before every terminal of the hall has been read past the shift; until then a day says what it waits for.
 
 use control_protocol::UtcMillis;
-use jiff::{civil::Date, tz::TimeZone};
+use jiff::{ToSpan, civil::Date, tz::TimeZone};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -190,6 +190,7 @@ pub(super) enum Half {
 
 /// A day's figures. Days are counted in halves.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = DayFigures)]
 pub(super) struct Figures {
     /// Halves asked for (应出勤).
     pub due_halves: u32,
@@ -239,9 +240,11 @@ pub(super) struct Known {
     pub synced: Option<UtcMillis>,
 }
 
+/// When it is `time` on the clocks of `zone`. Of an hour that summer time takes away it is the moment after, of one that is
+/// there twice the first.
 fn moment(date: Date, time: DayTime, zone: &TimeZone) -> i64 {
-    let midnight = date.to_zoned(zone.clone()).map_or(0, |zoned| zoned.timestamp().as_millisecond());
-    midnight + i64::from(time.seconds()) * 1000
+    let local = date.at(0, 0, 0, 0).saturating_add(i64::from(time.seconds()).seconds());
+    local.to_zoned(zone.clone()).map_or(0, |zoned| zoned.timestamp().as_millisecond())
 }
 
 impl Asked {

@@ -12,11 +12,13 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     book::{self, Book, PersonDay, ShiftOn, TerminalRow},
     calendar::DayIs,
+    date_at,
     day::{DayState, Figures, Half, MarkRow},
     duty::{self, SignInRow},
+    midnight,
     sheet::month::{MonthRow, month_rows},
     terminal_clock::Certainty,
-    zone,
+    zone_of,
 };
 use crate::{
     Centre,
@@ -40,9 +42,9 @@ pub(super) fn routes() -> OpenApiRouter<Centre> {
         .routes(routes!(terminals))
 }
 
-/// Today, in the halls.
-pub(super) fn today(now: UtcMillis) -> Date {
-    now.timestamp().to_zoned(zone()).date()
+/// Today, in a hall.
+pub(super) fn today(sql: &mut dyn Sql, hall: &HallId, now: UtcMillis) -> Result<Date, StoreError> {
+    Ok(date_at(now, &zone_of(sql, hall)?))
 }
 
 /// A day of somebody.
@@ -92,6 +94,16 @@ impl DayRow {
             settled: day.day.settled,
         }
     }
+
+    /// The window of that day.
+    pub(super) fn stands_at(&self) -> Option<WindowId> {
+        self.window.clone()
+    }
+
+    /// When the day's punch with this number was due.
+    pub(super) fn due(&self, mark: u8) -> Option<UtcMillis> {
+        self.marks.get(usize::from(mark)).map(|mark| mark.due)
+    }
 }
 
 /// What a hall's days rest on.
@@ -100,6 +112,8 @@ struct HallDay {
     #[schema(value_type = String)]
     hall: HallId,
     name: String,
+    /// Its time zone, by which its days are cut.
+    zone: String,
     /// Up to when every terminal was read; none: one never was, or there is none.
     #[schema(value_type = Option<String>)]
     synced_to: Option<UtcMillis>,
@@ -133,7 +147,7 @@ struct DaysAsked {
     /// Of this hall; of every hall of one's own unless given.
     #[param(value_type = Option<String>)]
     hall: Option<HallId>,
-    /// The date, local to the halls; today unless given.
+    /// The date, local to the halls; today in the first of them unless given.
     #[param(value_type = Option<String>)]
     date: Option<Date>,
     /// Only in this state.
@@ -144,6 +158,11 @@ struct DaysAsked {
     after: Option<String>,
     /// The most rows.
     limit: Option<usize>,
+}
+
+/// The zone's name in the IANA database.
+pub(super) fn zone_name(zone: &jiff::tz::TimeZone) -> String {
+    zone.iana_name().unwrap_or("UTC").to_owned()
 }
 
 /// A hall that one may see attendance of.
@@ -172,7 +191,6 @@ async fn days(
 ) -> Result<Json<DayPage>, Problem> {
     may_somewhere(&person, Action::SeePunches)?;
     let now = centre.clock.now();
-    let date = asked.date.unwrap_or_else(|| today(now));
     let most = limit(asked.limit);
     let page = centre
         .store
@@ -183,6 +201,11 @@ async fn days(
                     vec![hall]
                 }
                 None => halls_of(sql, &person)?,
+            };
+            let date = match (asked.date, halls.first()) {
+                (Some(date), _) => date,
+                (None, Some(hall)) => today(sql, hall, now)?,
+                (None, None) => now.timestamp().to_zoned(jiff::tz::TimeZone::UTC).date(),
             };
             let after = asked.after.as_deref().and_then(|after| after.split_once(' '));
             if let Some((hall, _)) = after {
@@ -219,6 +242,7 @@ async fn days(
                 page.halls.push(HallDay {
                     hall,
                     name: book.name.clone(),
+                    zone: zone_name(&book.zone),
                     synced_to: book.known.synced,
                     strangers: if asked.employee.is_none() { book.strangers() } else { Vec::new() },
                     terminals: book.terminals,
@@ -244,6 +268,8 @@ struct MonthPage {
     #[schema(value_type = String)]
     hall: HallId,
     name: String,
+    /// The hall's time zone, by which its days are cut.
+    zone: String,
     /// `yyyy-mm`.
     month: String,
     /// The dates, with what each is.
@@ -299,10 +325,11 @@ async fn month(
             let book = Book::open(sql, &asked.hall, dates, None, now)?;
             Ok::<_, Problem>(MonthPage {
                 dates: book.dates().map(|(date, is)| MonthDate { date, calendar: is.clone() }).collect(),
-                items: month_rows(&book, today(now)),
+                items: month_rows(&book, book.today()),
                 next: None,
                 hall: book.hall,
                 name: book.name,
+                zone: zone_name(&book.zone),
                 month,
                 synced_to: book.known.synced,
                 as_of: now,
@@ -345,6 +372,8 @@ struct PersonPage {
     #[schema(value_type = String)]
     hall: HallId,
     hall_name: String,
+    /// The hall's time zone, by which its days are cut.
+    zone: String,
     employee: String,
     name: String,
     unit: Option<String>,
@@ -386,22 +415,26 @@ async fn person_days(
     Asked(asked): Asked<PersonAsked>,
 ) -> Result<Json<PersonPage>, Problem> {
     let now = centre.clock.now();
-    let to = asked.to.unwrap_or_else(|| today(now));
-    let from = asked.from.unwrap_or_else(|| to.first_of_month());
-    if from > to || from.duration_until(to).as_hours() / 24 > book::MOST_DAYS {
-        return Err(Problem::unprocessable(format!("from: at most {} days before to", book::MOST_DAYS)));
-    }
     let page = centre
         .store
         .read(move |sql| {
             may_see(sql, &person, &hall)?;
+            let to = asked.to.map_or_else(|| today(sql, &hall, now), Ok)?;
+            let from = asked.from.unwrap_or_else(|| to.first_of_month());
+            if from > to || from.duration_until(to).as_hours() / 24 > book::MOST_DAYS {
+                return Err(Problem::unprocessable(format!(
+                    "from: at most {} days before to",
+                    book::MOST_DAYS
+                )));
+            }
             let book = Book::open(sql, &hall, (from, to), Some(&employee), now)?;
             let clerk = book.people.first().cloned().ok_or(Denied::Outside)?;
             let days: Vec<DayRow> =
                 book.days_of(&clerk).into_iter().map(|day| DayRow::of(&hall, &clerk, day)).collect();
             let counted: std::collections::HashSet<i64> =
                 days.iter().flat_map(|day| &day.marks).filter_map(|mark| mark.at).map(|at| at.0).collect();
-            let (begin, end) = (moment(from), moment(to.saturating_add(2.days())));
+            let (begin, end) =
+                (midnight(from, &book.zone), midnight(to.saturating_add(2.days()), &book.zone));
             let mut punches: Vec<PunchSeen> = book
                 .punches_of(&employee)
                 .iter()
@@ -425,6 +458,7 @@ async fn person_days(
                 sign_ins: duty::sign_ins(sql, &hall, &employee, begin, end)?,
                 served: cases::served_by(sql, &hall, &employee, begin, end)?,
                 hall_name: book.name,
+                zone: zone_name(&book.zone),
                 hall,
                 employee,
                 name: clerk.name,
@@ -438,11 +472,6 @@ async fn person_days(
         })
         .await?;
     Ok(Json(page))
-}
-
-/// The midnight with which a date begins.
-pub(super) fn moment(date: Date) -> UtcMillis {
-    UtcMillis(date.to_zoned(zone()).map_or(0, |zoned| zoned.timestamp().as_millisecond()))
 }
 
 /// What terminals are asked for.

@@ -163,7 +163,7 @@ fn result(case: &Case) -> String {
         let on = date.checked_add(offset.days()).unwrap();
         let kind = match calendar.on(on) {
             Ok(day) => day.kind,
-            Err(unknown) => return format!("refused {}", unknown.0),
+            Err(unknown) => return format!("refused {}", unknown.year()),
         };
         let given = if offset == 0 { approved(case.approved) } else { Approved::default() };
         found.push(match planned(on, kind, &assignment, &[], None) {
@@ -489,4 +489,22 @@ proptest! {
         prop_assert!(after.figures.absent_halves <= before.figures.absent_halves);
         prop_assert!(after.figures.late <= before.figures.late);
     }
+}
+
+#[test]
+fn a_mark_is_due_by_the_clocks_of_the_hall() {
+    let due = |zone: &str, date: &str, at: &str| {
+        let zone = TimeZone::get(zone).unwrap();
+        UtcMillis(moment(date.parse().unwrap(), time(at), &zone)).to_string()
+    };
+    assert_eq!(due("Asia/Shanghai", "2026-11-24", "09:00"), "2026-11-24T01:00:00.000Z");
+    assert_eq!(due("Asia/Urumqi", "2026-11-24", "09:00"), "2026-11-24T03:00:00.000Z");
+    // The night in which summer time begins has seven hours, and a day that begins with it is no hour late.
+    assert_eq!(due("Europe/Berlin", "2026-03-27", "09:00"), "2026-03-27T08:00:00.000Z");
+    assert_eq!(due("Europe/Berlin", "2026-03-29", "09:00"), "2026-03-29T07:00:00.000Z");
+    assert_eq!(due("Europe/Berlin", "2026-03-28", "30:00"), "2026-03-29T04:00:00.000Z");
+    assert_eq!(due("Europe/Berlin", "2026-10-25", "09:00"), "2026-10-25T08:00:00.000Z");
+    // An hour that is not there is the moment after; of one that is there twice it is the first.
+    assert_eq!(due("Europe/Berlin", "2026-03-29", "02:30"), "2026-03-29T01:30:00.000Z");
+    assert_eq!(due("Europe/Berlin", "2026-10-25", "02:30"), "2026-10-25T00:30:00.000Z");
 }

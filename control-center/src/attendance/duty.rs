@@ -13,7 +13,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     book::Book,
     day::{DayState, MarkState, Side},
-    day_routes::{may_see, moment, today},
+    day_routes::{may_see, today},
+    midnight,
 };
 use crate::{
     Centre,
@@ -121,7 +122,7 @@ async fn on_duty(
         .store
         .read(move |sql| {
             may_see(sql, &person, &asked.hall)?;
-            let date = today(now);
+            let date = today(sql, &asked.hall, now)?;
             let book = Book::open(sql, &asked.hall, (date, date), None, now)?;
             let mut people: BTreeMap<WindowId, Vec<OnDuty>> = BTreeMap::new();
             let mut known = BTreeMap::new();
@@ -153,7 +154,7 @@ async fn on_duty(
             }
             let signed = sql.query(
                 "SELECT win, employee, at FROM sign_ins WHERE hall = $1 AND until IS NULL AND at >= $2 ORDER BY at",
-                params![asked.hall, moment(date)],
+                params![asked.hall, midnight(date, &book.zone)],
             )?;
             for row in &signed {
                 let (window, employee, at): (WindowId, String, UtcMillis) =
@@ -192,6 +193,6 @@ async fn on_duty(
 }
 
 /// How far around a mark its window's activity is evidence.
-pub(super) fn around(date: jiff::civil::Date) -> (UtcMillis, UtcMillis) {
-    (moment(date), moment(date.saturating_add(2.days())))
+pub(super) fn around(date: jiff::civil::Date, zone: &jiff::tz::TimeZone) -> (UtcMillis, UtcMillis) {
+    (midnight(date, zone), midnight(date.saturating_add(2.days()), zone))
 }

@@ -25,6 +25,7 @@ mod terminal_clock;
 #[cfg(test)]
 mod tests;
 
+use control_protocol::{HallId, UtcMillis};
 use jiff::{civil::Date, tz::TimeZone};
 use serde::Serialize;
 use utoipa_axum::router::OpenApiRouter;
@@ -32,8 +33,9 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::{
     Centre,
     access::{Person, audit},
+    areas,
     site::problem::Problem,
-    store::{StoreError, Tx},
+    store::{Sql, StoreError, Tx},
 };
 
 pub use projection::project;
@@ -55,9 +57,20 @@ pub fn routes() -> OpenApiRouter<Centre> {
         .merge(calendars::routes())
 }
 
-/// The time that every hall keeps: China has one, UTC+8, without summer time.
-pub(crate) fn zone() -> TimeZone {
-    TimeZone::fixed(jiff::tz::offset(8))
+/// The zone of a hall, by which its days begin and its shifts are due.
+fn zone_of(sql: &mut dyn Sql, hall: &HallId) -> Result<TimeZone, StoreError> {
+    let name = areas::zone_name(sql, hall)?;
+    areas::zone_named(&name)
+}
+
+/// The date in `zone`.
+fn date_at(at: UtcMillis, zone: &TimeZone) -> Date {
+    at.timestamp().to_zoned(zone.clone()).date()
+}
+
+/// The moment with which a date begins in `zone`.
+fn midnight(date: Date, zone: &TimeZone) -> UtcMillis {
+    UtcMillis(date.to_zoned(zone.clone()).map_or(0, |zoned| zoned.timestamp().as_millisecond()))
 }
 
 /// A date as the database has it.

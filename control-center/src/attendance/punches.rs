@@ -11,7 +11,7 @@ use crate::{
     access::{Action, Person, Scope, may_somewhere},
     site::{
         extract::Asked,
-        list::{Page, limit, split_cursor},
+        list::{Columns, Page, View},
         problem::Problem,
     },
     store::{Filter, Row, StoreError},
@@ -58,30 +58,30 @@ struct PunchesAsked {
     /// Before this time.
     #[param(value_type = Option<String>)]
     to: Option<UtcMillis>,
-    /// A page's `next`.
-    after: Option<String>,
-    /// The most rows.
-    limit: Option<usize>,
 }
 
-/// A punch's place among those of the same time.
-const KEY: &str = "(p.terminal || ' ' || p.employee)";
+const SORTS: Columns = Columns {
+    sorts: &[("at", "p.punched_at")],
+    // A punch's place among those of the same time.
+    id: "(p.terminal || ' ' || p.employee)",
+    usual: "-at",
+};
 
-/// Punches, newest first.
-#[utoipa::path(get, path = "/punches", tag = "attendance", params(PunchesAsked),
-    responses((status = 200, body = Page<PunchRow>), (status = 403, body = Problem)))]
+/// Punches, newest first unless sorted by `at`.
+#[utoipa::path(get, path = "/punches", tag = "attendance", params(PunchesAsked, View),
+    responses((status = 200, body = Page<PunchRow>), (status = 403, body = Problem), (status = 422, body = Problem)))]
 async fn list(
     State(centre): State<Centre>,
     person: Person,
     Asked(asked): Asked<PunchesAsked>,
+    Asked(view): Asked<View>,
 ) -> Result<Json<Page<PunchRow>>, Problem> {
     may_somewhere(&person, Action::SeePunches)?;
-    let most = limit(asked.limit);
-    let rows = centre
+    let order = SORTS.order(&view)?;
+    let page = centre
         .store
         .read(move |sql| {
             let scope = Scope::of(&person, Action::SeePunches);
-            let cursor = asked.after.as_deref().and_then(split_cursor);
             let mut filter = Filter::new();
             filter
                 .within("h.path", &scope)
@@ -89,22 +89,13 @@ async fn list(
                 .with("p.employee = ?", &asked.employee)
                 .with("p.punched_at >= ?", &asked.from)
                 .with("p.punched_at < ?", &asked.to);
-            if let Some((at, id)) = &cursor {
-                filter.after("p.punched_at", at, KEY, id);
-            }
-            let order = format!("ORDER BY p.punched_at DESC, {KEY} DESC");
-            let (statement, params) = filter.statement(
-                "SELECT p.hall, p.terminal, p.employee, s.name, p.punched_at, p.verify, p.state, p.live \
-                 FROM punches p JOIN halls h ON h.id = p.hall \
-                 LEFT JOIN staff s ON s.hall = p.hall AND s.number = p.employee",
-                &order,
-                most + 1,
-            );
-            sql.query(&statement, &params)?.iter().map(read).collect::<Result<Vec<_>, StoreError>>()
+            let columns = "p.hall, p.terminal, p.employee, s.name, p.punched_at, p.verify, p.state, p.live";
+            let tables = "punches p JOIN halls h ON h.id = p.hall \
+                 LEFT JOIN staff s ON s.hall = p.hall AND s.number = p.employee";
+            order.page(sql, filter, columns, tables, read)
         })
         .await?;
-    let cursor = |row: &PunchRow| format!("{}:{} {}", row.punched_at.0, row.device, row.employee);
-    Ok(Json(Page::cut(rows, most, cursor)))
+    Ok(Json(page))
 }
 
 fn read(row: &Row) -> Result<PunchRow, StoreError> {

@@ -1,9 +1,9 @@
 //! `/attendance/requests`: asked for by one person, decided by another, with what speaks for it beside it.
 
 use axum::{Json, extract::State};
-use control_protocol::{HallId, UtcMillis};
+use control_protocol::{HallId, UtcMillis, WindowId};
 use http::StatusCode;
-use jiff::civil::Date;
+use jiff::{ToSpan, civil::Date};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -11,24 +11,25 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     book::Book,
     change,
-    day_routes::{DayRow, is_clerk},
+    day_routes::{DayRow, is_clerk, zone_name},
     duty::{self, SignInRow},
-    from_json,
+    from_json, midnight,
     requests::{Wanted, check_reason},
-    shift_routes::new_id,
     to_json,
 };
 use crate::{
     Centre,
     access::{Action, Denied, Person, Place, Scope, may, may_somewhere},
+    areas,
     cases::{self, Served},
     params,
+    pictures::{self, SeatSpell},
     site::{
         extract::{Asked, Given, Named},
-        list::{Page, limit, split_cursor},
+        list::{Columns, Page, View},
         problem::Problem,
     },
-    store::{Filter, Row, Sql, StoreError, Tx},
+    store::{Filter, Row, Sql, StoreError, Tx, new_id},
 };
 
 pub(super) fn routes() -> OpenApiRouter<Centre> {
@@ -110,15 +111,22 @@ struct RequestsAsked {
     /// Of days on or before this date.
     #[param(value_type = Option<String>)]
     to: Option<Date>,
-    /// A page's `next`.
-    after: Option<String>,
-    /// The most rows.
-    limit: Option<usize>,
 }
 
-const SELECT: &str = "SELECT r.id, r.hall, r.employee, s.name, r.wanted, r.reason, r.asked_by, r.asked_at, r.state, r.decided_by, \
-     r.decided_at, r.note, h.path FROM attendance_requests r JOIN halls h ON h.id = r.hall \
+const COLUMNS: &str = "r.id, r.hall, r.employee, s.name, r.wanted, r.reason, r.asked_by, r.asked_at, r.state, r.decided_by, \
+     r.decided_at, r.note, h.path";
+const TABLES: &str = "attendance_requests r JOIN halls h ON h.id = r.hall \
      LEFT JOIN staff s ON s.hall = r.hall AND s.number = r.employee";
+const SORTS: Columns = Columns {
+    sorts: &[
+        ("asked", "r.asked_at"),
+        ("employee", "r.employee"),
+        ("date", "r.from_date"),
+        ("state", "r.state"),
+    ],
+    id: "r.id",
+    usual: "-asked",
+};
 
 fn read(row: &Row, reader: &Person) -> Result<RequestRow, StoreError> {
     let (wanted, path): (String, String) = (row.get(4)?, row.get(12)?);
@@ -141,21 +149,21 @@ fn read(row: &Row, reader: &Person) -> Result<RequestRow, StoreError> {
     })
 }
 
-/// Requests, newest first.
-#[utoipa::path(get, path = "/attendance/requests", tag = "attendance", params(RequestsAsked),
-    responses((status = 200, body = Page<RequestRow>), (status = 403, body = Problem)))]
+/// Requests, newest first unless sorted by `asked employee date state`.
+#[utoipa::path(get, path = "/attendance/requests", tag = "attendance", params(RequestsAsked, View),
+    responses((status = 200, body = Page<RequestRow>), (status = 403, body = Problem), (status = 422, body = Problem)))]
 async fn list(
     State(centre): State<Centre>,
     person: Person,
     Asked(asked): Asked<RequestsAsked>,
+    Asked(view): Asked<View>,
 ) -> Result<Json<Page<RequestRow>>, Problem> {
     may_somewhere(&person, Action::SeePunches)?;
-    let most = limit(asked.limit);
-    let rows = centre
+    let order = SORTS.order(&view)?;
+    let page = centre
         .store
         .read(move |sql| {
             let scope = Scope::of(&person, Action::SeePunches);
-            let cursor = asked.after.as_deref().and_then(split_cursor);
             let (from, to) = (asked.from.map(|d| d.to_string()), asked.to.map(|d| d.to_string()));
             let mut filter = Filter::new();
             filter
@@ -165,18 +173,10 @@ async fn list(
                 .with("r.state = ?", &asked.state)
                 .with("r.to_date >= ?", &from)
                 .with("r.from_date <= ?", &to);
-            if let Some((at, id)) = &cursor {
-                filter.after("r.asked_at", at, "r.id", id);
-            }
-            let (statement, params) =
-                filter.statement(SELECT, "ORDER BY r.asked_at DESC, r.id DESC", most + 1);
-            sql.query(&statement, &params)?
-                .iter()
-                .map(|row| read(row, &person))
-                .collect::<Result<Vec<_>, StoreError>>()
+            order.page(sql, filter, COLUMNS, TABLES, |row| read(row, &person))
         })
         .await?;
-    Ok(Json(Page::cut(rows, most, |row| format!("{}:{}", row.asked_at.0, row.id))))
+    Ok(Json(page))
 }
 
 /// Files a request for a clerk.
@@ -233,7 +233,9 @@ async fn ask(
 
 /// A request with its place, as `person` meets it.
 fn found(sql: &mut dyn Sql, person: &Person, id: &str) -> Result<(RequestRow, Place), Problem> {
-    let row = sql.query_one(&format!("{SELECT} WHERE r.id = $1"), params![id])?.ok_or(Denied::Outside)?;
+    let row = sql
+        .query_one(&format!("SELECT {COLUMNS} FROM {TABLES} WHERE r.id = $1"), params![id])?
+        .ok_or(Denied::Outside)?;
     let place = Place::at(row.get::<String>(12)?);
     may(person, Action::SeePunches, &place)?;
     Ok((read(&row, person)?, place))
@@ -324,6 +326,14 @@ struct Evidence {
     sign_ins: Vec<SignInRow>,
     /// What they called and served that day.
     served: Vec<Served>,
+    /// Whether the seats of the windows they were to stand at, or were signed in at, were taken that day, as the cameras saw:
+    /// somebody, not who. What no camera saw is `unknown`, never `empty`.
+    seats: Vec<SeatSpell>,
+    /// When the punch that is asked for was due; none of another request, and while the day asks nothing.
+    #[schema(value_type = Option<String>)]
+    due: Option<UtcMillis>,
+    /// The hall's time zone.
+    zone: String,
 }
 
 /// What is known of the day of a request: punches, sign-ins, and what their window did.
@@ -336,6 +346,7 @@ async fn evidence(
     Named(id): Named<String>,
 ) -> Result<Json<Evidence>, Problem> {
     let now = centre.clock.now();
+    let nodes = centre.nodes.clone();
     let found = centre
         .store
         .read(move |sql| {
@@ -345,10 +356,27 @@ async fn evidence(
             let clerk = book.people.first().cloned();
             let day =
                 clerk.and_then(|clerk| Some(DayRow::of(&request.hall, &clerk, book.days_of(&clerk).pop()?)));
-            let (from, to) = duty::around(date);
+            let (from, to) = duty::around(date, &book.zone);
+            let sign_ins = duty::sign_ins(sql, &request.hall, &request.employee, from, to)?;
+            let mut windows: Vec<WindowId> = sign_ins.iter().map(|sign_in| sign_in.window.clone()).collect();
+            windows.extend(day.as_ref().and_then(DayRow::stands_at));
+            windows.sort();
+            windows.dedup();
+            let due = request.wanted.mark().and_then(|mark| day.as_ref()?.due(mark));
+            // To the end of the day or, of a night shift, past what was due; never beyond what has been heard of the hall.
+            let day_ends = midnight(date.saturating_add(1.days()), &book.zone);
+            let until = due.map_or(day_ends, |due| day_ends.max(due.plus(4 * 3_600_000))).min(now);
+            let known_to = match nodes.registry().of_hall(&request.hall) {
+                Some(_) => now,
+                None => areas::last_heard(sql, &request.hall)?.unwrap_or(UtcMillis(i64::MIN)),
+            };
+            let seats = pictures::seat_spells(sql, &request.hall, &windows, (from, until), known_to)?;
             Ok::<_, Problem>(Evidence {
-                sign_ins: duty::sign_ins(sql, &request.hall, &request.employee, from, to)?,
                 served: cases::served_by(sql, &request.hall, &request.employee, from, to)?,
+                due,
+                zone: zone_name(&book.zone),
+                sign_ins,
+                seats,
                 day,
                 request,
             })

@@ -91,6 +91,14 @@ pub(super) enum Wanted {
 }
 
 impl Wanted {
+    /// Which of the day's punches is asked for, if one is.
+    pub(super) fn mark(&self) -> Option<u8> {
+        match self {
+            Self::Punch { mark, .. } => Some(*mark),
+            Self::Leave { .. } | Self::Trip { .. } => None,
+        }
+    }
+
     /// The first and the last date it is of.
     pub(super) fn dates(&self) -> (Date, Date) {
         match self {

@@ -21,10 +21,10 @@ use crate::{
     params,
     site::{
         extract::{Asked, Given, Named},
-        list::Page,
+        list::{Columns, Page, View},
         problem::Problem,
     },
-    store::{Filter, Row, Sql, StoreError, Tx},
+    store::{Filter, Row, Sql, Tx},
 };
 
 /// In an address, everybody of a hall who has no roster of their own; no staff number has a `_`.
@@ -186,16 +186,37 @@ fn may_keep(tx: &mut Tx<'_>, person: &Person, hall: &HallId) -> Result<(), Probl
     Ok(may(person, Action::KeepAttendance, &place)?)
 }
 
-/// Rosters, by hall, clerk and date; everybody's first.
-#[utoipa::path(get, path = "/attendance/rosters", tag = "attendance", params(RostersAsked),
-    responses((status = 200, body = Page<RosterRow>), (status = 403, body = Problem)))]
+const SORTS: Columns = Columns {
+    sorts: &[
+        ("employee", "r.hall || ' ' || r.employee || ' ' || r.from_date"),
+        ("from", "r.from_date"),
+        ("changed", "r.changed_at"),
+    ],
+    id: "r.hall || ' ' || r.employee || ' ' || r.from_date",
+    usual: "employee",
+};
+const DAYS: Columns = Columns {
+    sorts: &[
+        ("date", "r.hall || ' ' || r.date"),
+        ("employee", "r.hall || ' ' || r.employee"),
+        ("changed", "r.changed_at"),
+    ],
+    id: "r.hall || ' ' || r.date || ' ' || r.employee",
+    usual: "date",
+};
+
+/// Rosters, by hall, clerk and date with everybody's first, unless sorted by `employee from changed`.
+#[utoipa::path(get, path = "/attendance/rosters", tag = "attendance", params(RostersAsked, View),
+    responses((status = 200, body = Page<RosterRow>), (status = 403, body = Problem), (status = 422, body = Problem)))]
 async fn list(
     State(centre): State<Centre>,
     person: Person,
     Asked(asked): Asked<RostersAsked>,
+    Asked(view): Asked<View>,
 ) -> Result<Json<Page<RosterRow>>, Problem> {
     may_somewhere(&person, Action::SeePunches)?;
-    let rows = centre
+    let order = SORTS.order(&view)?;
+    let page = centre
         .store
         .read(move |sql| {
             let scope = Scope::of(&person, Action::SeePunches);
@@ -204,14 +225,12 @@ async fn list(
                 .within("h.path", &scope)
                 .with("r.hall = ?", &asked.hall)
                 .with("r.employee = ?", &asked.employee);
-            let (statement, params) = filter.statement(
-                "SELECT r.hall, r.employee, s.name, r.from_date, r.pattern, r.changed_by, r.changed_at FROM rosters r \
-                 JOIN halls h ON h.id = r.hall LEFT JOIN staff s ON s.hall = r.hall AND s.number = r.employee",
-                "ORDER BY r.hall, r.employee, r.from_date",
-                100_000,
-            );
-            let read = |row: &Row| {
-                let (employee, from, pattern): (String, String, String) = (row.get(1)?, row.get(3)?, row.get(4)?);
+            let columns = "r.hall, r.employee, s.name, r.from_date, r.pattern, r.changed_by, r.changed_at";
+            let tables = "rosters r JOIN halls h ON h.id = r.hall \
+                 LEFT JOIN staff s ON s.hall = r.hall AND s.number = r.employee";
+            order.page(sql, filter, columns, tables, |row: &Row| {
+                let (employee, from, pattern): (String, String, String) =
+                    (row.get(1)?, row.get(3)?, row.get(4)?);
                 Ok(RosterRow {
                     hall: row.get(0)?,
                     employee: (!employee.is_empty()).then_some(employee),
@@ -221,11 +240,10 @@ async fn list(
                     changed_by: row.get(5)?,
                     changed_at: row.get(6)?,
                 })
-            };
-            sql.query(&statement, &params)?.iter().map(read).collect::<Result<Vec<_>, StoreError>>()
+            })
         })
         .await?;
-    Ok(Json(Page::whole(rows)))
+    Ok(Json(page))
 }
 
 /// Puts a clerk on a pattern from a date on; `_everybody` in the clerk's place means everybody of the hall who has no roster of
@@ -277,16 +295,18 @@ async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Single days of rosters.
-#[utoipa::path(get, path = "/attendance/roster-days", tag = "attendance", params(RostersAsked),
-    responses((status = 200, body = Page<RosterDayRow>), (status = 403, body = Problem)))]
+/// Single days of rosters, by hall and date unless sorted by `date employee changed`.
+#[utoipa::path(get, path = "/attendance/roster-days", tag = "attendance", params(RostersAsked, View),
+    responses((status = 200, body = Page<RosterDayRow>), (status = 403, body = Problem), (status = 422, body = Problem)))]
 async fn days(
     State(centre): State<Centre>,
     person: Person,
     Asked(asked): Asked<RostersAsked>,
+    Asked(view): Asked<View>,
 ) -> Result<Json<Page<RosterDayRow>>, Problem> {
     may_somewhere(&person, Action::SeePunches)?;
-    let rows = centre
+    let order = DAYS.order(&view)?;
+    let page = centre
         .store
         .read(move |sql| {
             let scope = Scope::of(&person, Action::SeePunches);
@@ -298,13 +318,9 @@ async fn days(
                 .with("r.employee = ?", &asked.employee)
                 .with("r.date >= ?", &from)
                 .with("r.date <= ?", &to);
-            let (statement, params) = filter.statement(
-                "SELECT r.hall, r.employee, r.date, r.shift, r.win, r.changed_by, r.changed_at FROM roster_days r \
-                 JOIN halls h ON h.id = r.hall",
-                "ORDER BY r.hall, r.date, r.employee",
-                100_000,
-            );
-            let read = |row: &Row| {
+            let columns = "r.hall, r.employee, r.date, r.shift, r.win, r.changed_by, r.changed_at";
+            let tables = "roster_days r JOIN halls h ON h.id = r.hall";
+            order.page(sql, filter, columns, tables, |row: &Row| {
                 let date: String = row.get(2)?;
                 Ok(RosterDayRow {
                     hall: row.get(0)?,
@@ -315,11 +331,10 @@ async fn days(
                     changed_by: row.get(5)?,
                     changed_at: row.get(6)?,
                 })
-            };
-            sql.query(&statement, &params)?.iter().map(read).collect::<Result<Vec<_>, StoreError>>()
+            })
         })
         .await?;
-    Ok(Json(Page::whole(rows)))
+    Ok(Json(page))
 }
 
 /// Sets a single day of a clerk: a shift, or rest, and where they stand.

@@ -3,7 +3,6 @@
 use axum::{Json, extract::State};
 use control_protocol::UtcMillis;
 use http::StatusCode;
-use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -16,10 +15,10 @@ use crate::{
     params,
     site::{
         extract::{Asked, Given, Named},
-        list::Page,
+        list::{Page, Sort, View, page_of},
         problem::Problem,
     },
-    store::{Sql, StoreError, Tx},
+    store::{Sql, StoreError, Tx, new_id},
 };
 
 pub(super) fn routes() -> OpenApiRouter<Centre> {
@@ -63,15 +62,6 @@ struct ShiftSaved {
 struct ShiftsAsked {
     /// Those that this hall may use.
     hall: Option<String>,
-}
-
-/// An id for something new: a letter or two and 64 random bits.
-pub(super) fn new_id(prefix: &str) -> Result<String, StoreError> {
-    let mut random = [0; 8];
-    SystemRandom::new()
-        .fill(&mut random)
-        .map_err(|_| StoreError::Read("the system gave no random bytes".into()))?;
-    Ok(format!("{prefix}-{}", data_encoding::HEXLOWER.encode(&random)))
 }
 
 /// Saves a shift under `id`: the first version, or the next where it differs from the last.
@@ -127,13 +117,20 @@ pub(super) fn usable(sql: &mut dyn Sql, id: &str, place: &Place) -> Result<bool,
     Ok(place_of(sql, id)?.is_some_and(|(of, _)| place.path().starts_with(of.path())))
 }
 
-/// Shifts that hold where one may see attendance, by name.
-#[utoipa::path(get, path = "/attendance/shifts", tag = "attendance", params(ShiftsAsked),
-    responses((status = 200, body = Page<ShiftRow>), (status = 403, body = Problem)))]
+const SORTS: [Sort<ShiftRow>; 3] = [
+    ("name", |a, b| a.shift.name.cmp(&b.shift.name)),
+    ("scope", |a, b| a.scope.cmp(&b.scope)),
+    ("changed", |a, b| a.changed_at.cmp(&b.changed_at)),
+];
+
+/// Shifts that hold where one may see attendance, by name unless sorted by `name scope changed`.
+#[utoipa::path(get, path = "/attendance/shifts", tag = "attendance", params(ShiftsAsked, View),
+    responses((status = 200, body = Page<ShiftRow>), (status = 403, body = Problem), (status = 422, body = Problem)))]
 async fn list(
     State(centre): State<Centre>,
     person: Person,
     Asked(asked): Asked<ShiftsAsked>,
+    Asked(view): Asked<View>,
 ) -> Result<Json<Page<ShiftRow>>, Problem> {
     may_somewhere(&person, Action::SeePunches)?;
     let rows = centre
@@ -147,7 +144,7 @@ async fn list(
             let rows = sql.query(
                 "SELECT s.id, s.scope, s.version, s.changed_by, s.changed_at, s.body, COALESCE(a.path, h.path) \
                  FROM shifts s LEFT JOIN areas a ON a.id = s.scope LEFT JOIN halls h ON h.id = s.scope \
-                 WHERE s.removed = 0 ORDER BY s.changed_at, s.id LIMIT 5000",
+                 WHERE s.removed = 0 LIMIT 5000",
                 params![],
             )?;
             let mut found = Vec::new();
@@ -169,11 +166,10 @@ async fn list(
                     shift: from_json("a shift", &body)?,
                 });
             }
-            found.sort_by(|one, other| one.shift.name.cmp(&other.shift.name));
             Ok::<_, Problem>(found)
         })
         .await?;
-    Ok(Json(Page::whole(rows)))
+    page_of(rows, &view, &SORTS, "name", |row| row.id.clone()).map(Json)
 }
 
 /// Adds a shift.

@@ -8,8 +8,10 @@ use serde_json::{Value, json};
 use super::calendar::{SignedCalendar, tests::guangxi_2017};
 use crate::{
     evidence::key::EvidenceKey,
+    params,
     scene::{Journal, START, Scene},
     site::tests::Browser,
+    store::{Sql, Tx},
 };
 
 const HALL: &str = "450103-01";
@@ -143,6 +145,99 @@ async fn a_day_from_its_morning_to_its_end() {
     let next = first["next"].as_str().unwrap().replace(' ', "%20");
     let rest = hall.hr.get(&format!("{DAYS}&limit=2&after={next}")).await;
     assert_eq!((rest["items"][0]["employee"].as_str(), &rest["next"]), (Some("1003"), &Value::Null));
+}
+
+#[tokio::test]
+async fn a_hall_keeps_its_own_time() {
+    let mut hall = Hall::new().await;
+    let admin = Browser::signed_in(&hall.scene, "admin").await;
+    let zone = async |name: &str| {
+        let is = json!({"area": "450103", "name": "青秀区政务服务中心", "time_zone": name});
+        admin.json(Method::PUT, "/halls/450103-01", Some(is)).await.0
+    };
+    assert_eq!(zone("Asia/Nowhere").await, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(zone("Asia/Urumqi").await, StatusCode::NO_CONTENT);
+    assert_eq!(admin.get("/halls/450103-01/setup").await["time_zone"], "Asia/Urumqi");
+    // 08:59 and 09:05 there are 10:59 and 11:05 in Beijing.
+    hall.punch("1001", TUESDAY + 11 * HOUR - 60_000).await;
+    hall.punch("1002", TUESDAY + 11 * HOUR + 300_000).await;
+    hall.read_at(TUESDAY + 32 * HOUR).await;
+    let page = hall.hr.get(DAYS).await;
+    assert_eq!(page["halls"][0]["zone"], "Asia/Urumqi");
+    assert_eq!(page["items"][0]["marks"][0]["due"], "2026-11-24T03:00:00.000Z");
+    let first = |n: usize| page["items"][n]["marks"][0]["state"].as_str().unwrap();
+    assert_eq!([first(0), first(1), first(2)], ["on_time", "late", "missing"], "{page}");
+    // At one in the morning in Beijing it is still the day before there.
+    let today = hall.hr.get("/attendance/days?hall=450103-01").await;
+    assert_eq!(today["date"], "2026-11-25");
+    hall.comes_to(TUESDAY + 49 * HOUR).await;
+    assert_eq!(hall.hr.get("/attendance/days?hall=450103-01").await["date"], "2026-11-25");
+    let sheet = hall.hr.file("/attendance/months/2026-11/sheet.csv?hall=450103-01&lang=en").await;
+    assert!(String::from_utf8_lossy(&sheet).contains("23:00"), "made at 23:00 of that hall");
+    // With summer time a mark is an hour earlier in UTC from one Monday to the next.
+    let admin = Browser::signed_in(&hall.scene, "admin").await;
+    let is = json!({"area": "450103", "name": "青秀区政务服务中心", "time_zone": "Europe/Berlin"});
+    assert_eq!(admin.json(Method::PUT, "/halls/450103-01", Some(is)).await.0, StatusCode::NO_CONTENT);
+    for (date, due) in
+        [("2026-03-27", "2026-03-27T08:00:00.000Z"), ("2026-03-30", "2026-03-30T07:00:00.000Z")]
+    {
+        let page = hall.hr.get(&format!("/attendance/days?hall=450103-01&date={date}")).await;
+        assert_eq!(page["items"][0]["marks"][0]["due"], due);
+    }
+}
+
+#[tokio::test]
+async fn a_request_has_the_seat_beside_it_and_what_was_not_seen_is_unknown() {
+    let mut hall = Hall::new().await;
+    hall.punch("1001", TUESDAY + 9 * HOUR).await;
+    let mut seat = async |hour: i64, seat: &str, why: Option<&str>| {
+        let changed = Happening::SeatChanged { seat: seat.into(), why: why.map(str::to_owned), still: None };
+        hall.journal.at = TUESDAY + hour * HOUR;
+        let event = hall.journal.by_device(1, 0, Some("450103-01-W01-C1"), changed);
+        hall.scene.take(vec![event]).await;
+    };
+    seat(8, "occupied", None).await;
+    seat(12, "empty", None).await;
+    seat(14, "unknown", Some("dark")).await;
+    seat(16, "occupied", None).await;
+    hall.read_at(TUESDAY + 30 * HOUR).await;
+    let heard = UtcMillis(TUESDAY + 20 * HOUR);
+    let node = "INSERT INTO nodes (id, hall, version, enrolled_at, last_seen) VALUES ('hall-450103-01', $1, '0', 0, $2)";
+    let put = move |tx: &mut Tx<'_>| tx.execute(node, params![HALL, heard]);
+    hall.scene.centre.store.write("a node", put).await.unwrap();
+    let wanted = json!({"kind": "punch", "date": "2026-11-24", "mark": 1});
+    let request = json!({"hall": HALL, "employee": "1001", "wanted": wanted, "reason": "下班时考勤机断电"});
+    let (_, filed) = hall.hr.json(Method::POST, "/attendance/requests", Some(request)).await;
+    let path = format!("/attendance/requests/{}/evidence", filed["id"].as_str().unwrap());
+    let evidence = hall.manager.get(&path).await;
+    assert_eq!(
+        (&evidence["due"], &evidence["zone"]),
+        (&json!("2026-11-24T09:00:00.000Z"), &json!("Asia/Shanghai"))
+    );
+    let spells: Vec<_> = evidence["seats"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|s| {
+            (
+                s["from"].as_str().unwrap()[5..13].to_owned(),
+                s["seat"].as_str().unwrap(),
+                s["why"].as_str().unwrap_or(""),
+            )
+        })
+        .collect();
+    let spell = |from: &str, seat: &'static str, why: &'static str| (from.to_owned(), seat, why);
+    assert_eq!(
+        spells,
+        [
+            spell("11-23T16", "unknown", "nothing_said"),
+            spell("11-24T00", "occupied", ""),
+            spell("11-24T04", "empty", ""),
+            spell("11-24T06", "unknown", "dark"),
+            spell("11-24T08", "occupied", ""),
+            spell("11-24T12", "unknown", "hall_offline"),
+        ]
+    );
 }
 
 #[tokio::test]
@@ -319,6 +414,11 @@ async fn calendars_are_taken_from_those_who_are_trusted() {
     forged["calendar"] = json!(forged["calendar"].as_str().unwrap().replace("04-08", "04-15"));
     assert_eq!(import(&forged).await.0, StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(kind("2017-04-08").await, "make_up");
+    // What the region arranged in another year is not known now, and is not guessed to be nothing.
+    let (status, problem) = hall.hr.json(Method::GET, DAYS, None).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(problem["type"], "urn:hallwatch:problem:calendar-unknown");
+    assert!(problem["detail"].as_str().unwrap().contains("450000"), "{problem}");
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use crate::{
     params,
     site::{
         extract::{Asked, Named},
-        list::{Page, limit, split_cursor},
+        list::{Columns, Order, Page, View},
         problem::Problem,
     },
     store::{Filter, Row, Sql, StoreError, Tx},
@@ -149,59 +149,45 @@ pub(super) struct CasesAsked {
     /// Opened before this time.
     #[param(value_type = Option<String>, example = "2026-11-23T00:00:00Z")]
     to: Option<UtcMillis>,
-    /// `-opened` (newest first, as without it), `opened` (oldest first), or, of one hall and at most 31 days, `-served`
-    /// (longest served first) or `served`.
-    #[param(example = "-opened")]
-    sort: Option<String>,
-    /// A page's `next`.
-    after: Option<String>,
-    /// The most rows.
-    limit: Option<usize>,
 }
 
-/// The longest range of a list sorted by how long people were served, which no index serves.
+/// The longest range of a list sorted by anything but its time, which no index serves.
 const SORTED_MS: i64 = 31 * 86_400_000;
-const SERVED: &str = "COALESCE(c.ended_at - c.started_at, -1)";
-
-/// In which order cases are listed.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Order {
-    /// The value that rows are ordered by.
-    key: &'static str,
-    descending: bool,
-}
+const SORTS: Columns = Columns {
+    sorts: &[
+        ("opened", "c.opened_at"),
+        ("served", "COALESCE(c.ended_at - c.started_at, -1)"),
+        ("waited", "COALESCE(c.called_at - c.opened_at, -1)"),
+        ("ticket", "c.ticket"),
+        ("state", "c.state"),
+        ("window", "COALESCE(c.win, '')"),
+        ("clerk", "COALESCE(c.clerk, '')"),
+        ("grade", "COALESCE(c.grade, 0)"),
+    ],
+    id: "c.case_id",
+    usual: "-opened",
+};
 
 impl CasesAsked {
     /// The order asked for, or why it cannot be had.
-    pub(super) fn order(&self) -> Result<Order, Problem> {
-        let (name, descending) = match self.sort.as_deref() {
-            None => ("opened", true),
-            Some(sort) => sort.strip_prefix('-').map_or((sort, false), |name| (name, true)),
-        };
-        match name {
-            "opened" => Ok(Order { key: "c.opened_at", descending }),
-            "served" => {
-                let short = self.from.zip(self.to).is_some_and(|(from, to)| to.0 - from.0 <= SORTED_MS);
-                if !short || (self.hall.is_none() && self.window.is_none()) {
-                    return Err(Problem::unprocessable(
-                        "sort: by time served only the cases of one hall within 31 days: give hall, from and to",
-                    ));
-                }
-                Ok(Order { key: SERVED, descending })
-            }
-            _ => Err(Problem::unprocessable("sort: opened, -opened, served or -served")),
+    pub(super) fn order(&self, view: &View) -> Result<Order, Problem> {
+        let order = SORTS.order(view)?;
+        let short = self.from.zip(self.to).is_some_and(|(from, to)| to.0 - from.0 <= SORTED_MS);
+        if order.column != "opened" && (!short || (self.hall.is_none() && self.window.is_none())) {
+            return Err(Problem::unprocessable(
+                "sort: by anything but opened only the cases of one hall within 31 days: give hall, from and to",
+            ));
         }
+        Ok(order)
     }
 
-    /// At most `most` rows that `scope` may see, behind `after`; with each its place in the order.
-    pub(super) fn rows(
+    /// The page of those that `scope` may see.
+    pub(super) fn page(
         &self,
         sql: &mut dyn Sql,
         scope: &Scope,
-        order: Order,
-        after: Option<&(i64, String)>,
-        most: usize,
-    ) -> Result<Vec<(CaseRow, i64)>, StoreError> {
+        order: &Order,
+    ) -> Result<Page<CaseRow>, StoreError> {
         let area = self.area.as_ref().map(|area| format!("%/{area}/%"));
         let grade = self.grade.as_deref().and_then(|grade| grade.parse::<u8>().ok());
         let served_from = self.served_from.map(|seconds| i64::from(seconds) * 1000);
@@ -236,37 +222,24 @@ impl CasesAsked {
         if served_to.is_some_and(|to| to <= 60_000) {
             filter.always("c.ended_at - c.started_at < 60000");
         }
-        if let Some((at, id)) = after {
-            filter.behind(order.key, at, "c.case_id", id, order.descending);
-        }
-        let direction = if order.descending { "DESC" } else { "ASC" };
-        let tail = format!("ORDER BY {} {direction}, c.case_id {direction}", order.key);
-        let select = format!("SELECT {COLUMNS}, {} FROM {TABLES}", order.key);
-        let (statement, params) = filter.statement(&select, &tail, most);
-        sql.query(&statement, &params)?.iter().map(|row| Ok((read(row)?, row.get(17)?))).collect()
+        order.page(sql, filter, COLUMNS, TABLES, read)
     }
 }
 
-/// Cases, newest first unless asked otherwise, by whatever is known of them.
-#[utoipa::path(get, path = "/cases", tag = "cases", params(CasesAsked),
+/// Cases, newest first unless asked otherwise, by whatever is known of them. They sort by `opened`, and those of one hall
+/// within 31 days by `served waited ticket state window clerk grade`.
+#[utoipa::path(get, path = "/cases", tag = "cases", params(CasesAsked, View),
     responses((status = 200, body = Page<CaseRow>), (status = 403, body = Problem), (status = 422, body = Problem)))]
 async fn list(
     State(centre): State<Centre>,
     person: Person,
     Asked(asked): Asked<CasesAsked>,
+    Asked(view): Asked<View>,
 ) -> Result<Json<Page<CaseRow>>, Problem> {
     may_somewhere(&person, Action::SeeService)?;
-    let (most, order) = (limit(asked.limit), asked.order()?);
-    let rows = centre
-        .store
-        .read(move |sql| {
-            let scope = Scope::of(&person, Action::SeeService);
-            let cursor = asked.after.as_deref().and_then(split_cursor);
-            asked.rows(sql, &scope, order, cursor.as_ref(), most + 1)
-        })
-        .await?;
-    let page = Page::cut(rows, most, |(row, key)| format!("{key}:{}", row.case_id));
-    Ok(Json(Page { items: page.items.into_iter().map(|(row, _)| row).collect(), next: page.next }))
+    let order = asked.order(&view)?;
+    let read = move |sql: &mut dyn Sql| asked.page(sql, &Scope::of(&person, Action::SeeService), &order);
+    Ok(Json(centre.store.read(read).await?))
 }
 
 /// How a case is asked for.

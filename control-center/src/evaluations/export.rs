@@ -1,4 +1,4 @@
-//! The list of ratings as a file, with the filters it is shown with.
+//! The list of ratings as a file: what a row of it holds.
 
 use std::collections::HashMap;
 
@@ -8,12 +8,15 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{RatingRow, RatingsAsked};
 use crate::{
     Centre,
-    access::{Action, Person, Scope, audit, may_somewhere},
-    areas,
-    sheets::{MOST_XLSX_ROWS, Sheet, Tongue, TongueAsked, Value},
-    site::{extract::Asked, problem::Problem},
-    statistics,
-    store::StoreError,
+    access::{Action, Person, Scope, may_somewhere},
+    sheets::{Form, Tongue, TongueAsked, Value},
+    site::{
+        export::{Kind, ListFile},
+        extract::Asked,
+        list::{Order, View},
+        problem::Problem,
+    },
+    store::Sql,
 };
 
 pub(super) fn routes() -> OpenApiRouter<Centre> {
@@ -44,39 +47,10 @@ fn cells(rating: RatingRow, halls: &HashMap<String, String>, tongue: Tongue) -> 
     ]
 }
 
-async fn sheet(
-    centre: Centre,
-    person: Person,
-    asked: RatingsAsked,
-    tongue: Tongue,
-) -> Result<Sheet, Problem> {
-    may_somewhere(&person, Action::SeeService)?;
-    let found = areas::find(&centre, person.clone()).await?;
-    let first = found.halls.first().and_then(|(hall, _)| hall.id.parse().ok());
-    let (asker, now) = (person.clone(), centre.clock.now());
-    let rows = centre
-        .store
-        .read(move |sql| {
-            let scope = Scope::of(&person, Action::SeeService);
-            asked.rows(sql, &scope, None, MOST_XLSX_ROWS + 1)
-        })
-        .await?;
-    if rows.len() > MOST_XLSX_ROWS {
-        return Err(Problem::unprocessable(format!(
-            "a file of ratings has at most {MOST_XLSX_ROWS} rows: choose a shorter time or a smaller area"
-        )));
-    }
-    let by = asker.name.to_string();
-    let zone = centre
-        .store
-        .write("audit of an export", move |tx| {
-            audit::audit(tx.sql, &asker, "ratings.exported", "ratings", "", now)?;
-            first.map_or(Ok(jiff::tz::TimeZone::UTC), |hall| statistics::zone(tx.sql, &hall))
-        })
-        .await?;
-    let halls: HashMap<String, String> =
-        found.halls.into_iter().map(|(hall, _)| (hall.id, hall.name)).collect();
-    let columns = [
+const RATINGS: Kind = Kind {
+    action: "ratings.exported",
+    title: ("评价清单", "Ratings"),
+    columns: &[
         ("时间", "at"),
         ("类别", "outcome"),
         ("评价", "grade"),
@@ -85,40 +59,49 @@ async fn sheet(
         ("票号", "ticket"),
         ("办件编号", "case_id"),
         ("未计入的原因", "why"),
-    ];
-    Ok(Sheet {
-        title: tongue.of("评价清单", "Ratings").into(),
-        facts: vec![(tongue.of("制表人", "Made by").into(), by)],
-        columns: columns.map(|(chinese, english)| tongue.of(chinese, english).into()).to_vec(),
-        rows: rows.into_iter().map(|(row, _)| cells(row, &halls, tongue)).collect(),
-        total: None,
-        zone,
-    })
+    ],
+};
+
+async fn file(
+    centre: Centre,
+    person: Person,
+    (asked, view): (RatingsAsked, View),
+    form: (Form, Tongue),
+) -> Result<Response, Problem> {
+    may_somewhere(&person, Action::SeeService)?;
+    let order = asked.order(&view)?;
+    let file = ListFile::begin(&centre, &person, &RATINGS, form, String::new()).await?;
+    let (halls, tongue) = (file.halls.clone(), form.1);
+    let page = move |sql: &mut dyn Sql, order: &Order| {
+        asked.page(sql, &Scope::of(&person, Action::SeeService), order)
+    };
+    file.of_list(&order, page, move |rating| cells(rating, &halls, tongue)).await
 }
 
-/// The list of ratings as CSV, with the same filters; at most 50,000 rows.
-#[utoipa::path(get, path = "/ratings.csv", tag = "evaluations", params(RatingsAsked, TongueAsked),
+/// The list of ratings as CSV, with the same filters and order. Sent part by part, at most five million rows.
+#[utoipa::path(get, path = "/ratings.csv", tag = "evaluations", params(RatingsAsked, View, TongueAsked),
     responses((status = 200, description = "UTF-8 with a byte order mark", content_type = "text/csv"),
         (status = 403, body = Problem), (status = 422, body = Problem)))]
 async fn csv(
     State(centre): State<Centre>,
     person: Person,
     Asked(asked): Asked<RatingsAsked>,
+    Asked(view): Asked<View>,
     Asked(TongueAsked { lang }): Asked<TongueAsked>,
 ) -> Result<Response, Problem> {
-    Ok(sheet(centre, person, asked, lang).await?.csv())
+    file(centre, person, (asked, view), (Form::Csv, lang)).await
 }
 
-/// The list of ratings as XLSX, with the same filters; at most 50,000 rows.
-#[utoipa::path(get, path = "/ratings.xlsx", tag = "evaluations", params(RatingsAsked, TongueAsked),
+/// The list of ratings as XLSX, with the same filters and order; at most 50,000 rows.
+#[utoipa::path(get, path = "/ratings.xlsx", tag = "evaluations", params(RatingsAsked, View, TongueAsked),
     responses((status = 200, description = "an Office Open XML workbook", content_type = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
         (status = 403, body = Problem), (status = 422, body = Problem)))]
 async fn xlsx(
     State(centre): State<Centre>,
     person: Person,
     Asked(asked): Asked<RatingsAsked>,
+    Asked(view): Asked<View>,
     Asked(TongueAsked { lang }): Asked<TongueAsked>,
 ) -> Result<Response, Problem> {
-    let sheet = sheet(centre, person, asked, lang).await?;
-    tokio::task::spawn_blocking(move || sheet.xlsx()).await.map_err(|_| StoreError::Closed)?
+    file(centre, person, (asked, view), (Form::Xlsx, lang)).await
 }

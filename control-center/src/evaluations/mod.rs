@@ -15,7 +15,7 @@ use crate::{
     params,
     site::{
         extract::Asked,
-        list::{Page, limit, split_cursor},
+        list::{Columns, Order, Page, View},
         problem::Problem,
     },
     store::{Change, Filter, Row, Sql, StoreError},
@@ -162,21 +162,43 @@ pub(crate) struct RatingsAsked {
     /// Before this time.
     #[param(value_type = Option<String>, example = "2026-11-23T00:00:00Z")]
     to: Option<UtcMillis>,
-    /// A page's `next`.
-    after: Option<String>,
-    /// The most rows.
-    limit: Option<usize>,
 }
 
+/// The longest range of a list sorted by anything but its time, which no index serves.
+const SORTED_MS: i64 = 31 * 86_400_000;
+const SORTS: Columns = Columns {
+    sorts: &[
+        ("at", "r.at"),
+        ("grade", "COALESCE(r.grade, 0)"),
+        ("window", "COALESCE(r.win, '')"),
+        ("ticket", "COALESCE(r.ticket, '')"),
+        ("outcome", "r.outcome"),
+    ],
+    // A rating's place among those of the same value.
+    id: "(r.node || ' ' || r.epoch || ' ' || (100000000000000 + r.seq))",
+    usual: "-at",
+};
+
 impl RatingsAsked {
-    /// At most `most` rows that `scope` may see, newest first, behind `after`; with each its place in the order.
-    pub(crate) fn rows(
+    /// The order asked for, or why it cannot be had.
+    pub(crate) fn order(&self, view: &View) -> Result<Order, Problem> {
+        let order = SORTS.order(view)?;
+        let short = self.from.zip(self.to).is_some_and(|(from, to)| to.0 - from.0 <= SORTED_MS);
+        if order.column != "at" && (!short || (self.hall.is_none() && self.window.is_none())) {
+            return Err(Problem::unprocessable(
+                "sort: by anything but at only the ratings of one hall within 31 days: give hall, from and to",
+            ));
+        }
+        Ok(order)
+    }
+
+    /// The page of those that `scope` may see.
+    pub(crate) fn page(
         &self,
         sql: &mut dyn Sql,
         scope: &Scope,
-        after: Option<&(i64, String)>,
-        most: usize,
-    ) -> Result<Vec<(RatingRow, String)>, StoreError> {
+        order: &Order,
+    ) -> Result<Page<RatingRow>, StoreError> {
         let area = self.area.as_ref().map(|area| format!("%/{area}/%"));
         let grade = self.grade.as_deref().and_then(|grade| grade.parse::<u8>().ok());
         let mut filter = Filter::new();
@@ -197,47 +219,30 @@ impl RatingsAsked {
         if self.outcome.as_deref() == Some("unsolicited") {
             filter.always("r.outcome = 'unsolicited'");
         }
-        if let Some((at, id)) = after {
-            filter.behind("r.at", at, KEY, id, true);
-        }
         // Ratings come first, as in the list of cases.
-        let select = format!(
-            "SELECT r.at, r.hall, r.win, r.device, r.case_id, r.ticket, r.outcome, r.grade, r.raw, r.why, {KEY} \
-             FROM ratings r CROSS JOIN halls h"
-        );
-        let order = format!("ORDER BY r.at DESC, {KEY} DESC");
-        let (statement, params) = filter.statement(&select, &order, most);
-        sql.query(&statement, &params)?.iter().map(read).collect()
+        let columns = "r.at, r.hall, r.win, r.device, r.case_id, r.ticket, r.outcome, r.grade, r.raw, r.why";
+        order.page(sql, filter, columns, "ratings r CROSS JOIN halls h", read)
     }
 }
 
-/// Ratings, newest first.
-#[utoipa::path(get, path = "/ratings", tag = "evaluations", params(RatingsAsked),
-    responses((status = 200, body = Page<RatingRow>), (status = 403, body = Problem)))]
+/// Ratings, newest first unless asked otherwise. They sort by `at`, and those of one hall within 31 days
+/// by `grade window ticket outcome`.
+#[utoipa::path(get, path = "/ratings", tag = "evaluations", params(RatingsAsked, View),
+    responses((status = 200, body = Page<RatingRow>), (status = 403, body = Problem), (status = 422, body = Problem)))]
 async fn list(
     State(centre): State<Centre>,
     person: Person,
     Asked(asked): Asked<RatingsAsked>,
+    Asked(view): Asked<View>,
 ) -> Result<Json<Page<RatingRow>>, Problem> {
     may_somewhere(&person, Action::SeeService)?;
-    let most = limit(asked.limit);
-    let rows = centre
-        .store
-        .read(move |sql| {
-            let scope = Scope::of(&person, Action::SeeService);
-            let cursor = asked.after.as_deref().and_then(split_cursor);
-            asked.rows(sql, &scope, cursor.as_ref(), most + 1)
-        })
-        .await?;
-    let page = Page::cut(rows, most, |(row, key)| format!("{}:{key}", row.at.0));
-    Ok(Json(Page { items: page.items.into_iter().map(|(row, _)| row).collect(), next: page.next }))
+    let order = asked.order(&view)?;
+    let read = move |sql: &mut dyn Sql| asked.page(sql, &Scope::of(&person, Action::SeeService), &order);
+    Ok(Json(centre.store.read(read).await?))
 }
 
-/// A rating's place among those of the same millisecond.
-const KEY: &str = "(r.node || ' ' || r.epoch || ' ' || (100000000000000 + r.seq))";
-
-fn read(row: &Row) -> Result<(RatingRow, String), StoreError> {
-    let rating = RatingRow {
+fn read(row: &Row) -> Result<RatingRow, StoreError> {
+    Ok(RatingRow {
         at: row.get(0)?,
         hall: row.get(1)?,
         window: row.get(2)?,
@@ -248,6 +253,5 @@ fn read(row: &Row) -> Result<(RatingRow, String), StoreError> {
         grade: row.get(7)?,
         raw: row.get(8)?,
         why: row.get(9)?,
-    };
-    Ok((rating, row.get(10)?))
+    })
 }

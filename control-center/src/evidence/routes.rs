@@ -54,6 +54,7 @@ struct EvidenceAsked {
 
 /// The key that signs packages.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(as = EvidenceKey)]
 struct KeyRow {
     /// `Ed25519`.
     algorithm: &'static str,

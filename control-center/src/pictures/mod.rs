@@ -4,6 +4,7 @@
 mod projection;
 mod routes;
 mod rows;
+mod spells;
 
 #[cfg(test)]
 mod tests;
@@ -11,3 +12,4 @@ mod tests;
 pub use projection::project;
 pub use routes::routes;
 pub use rows::{FaultRow, SeatRow, Seen, StandingFault, of_windows, standing, unknown_while_away};
+pub use spells::{SeatSpell, seat_spells};

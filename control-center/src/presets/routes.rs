@@ -3,7 +3,6 @@
 use axum::{Json, extract::State};
 use control_protocol::UtcMillis;
 use http::StatusCode;
-use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -15,11 +14,11 @@ use crate::{
     areas::camera_place,
     params,
     site::{
-        extract::{Given, Named},
-        list::Page,
+        extract::{Asked, Given, Named},
+        list::{Page, Sort, View, page_of},
         problem::Problem,
     },
-    store::{Row, Sql, StoreError, Tx},
+    store::{Row, Sql, StoreError, Tx, new_id},
 };
 
 /// This room's routes.
@@ -89,20 +88,28 @@ fn read(row: &Row, reader: &Person) -> Result<(PresetRow, Option<String>), Store
     Ok((preset, row.get(6)?))
 }
 
-/// One's own presets and those shared with one's area, by name. A preset is shared with everybody who may watch in its
+const SORTS: [Sort<PresetRow>; 3] = [
+    ("name", |a, b| (&a.name, &a.owner).cmp(&(&b.name, &b.owner))),
+    ("owner", |a, b| a.owner.cmp(&b.owner)),
+    ("updated", |a, b| a.updated_at.cmp(&b.updated_at)),
+];
+
+/// One's own presets and those shared with one's area, by name unless sorted by `name owner updated`. A preset is shared with everybody who may watch in its
 /// place, above it or below it, and shows each of them their own cameras of it.
-#[utoipa::path(get, path = "/wall/presets", tag = "live",
-    responses((status = 200, body = Page<PresetRow>), (status = 403, body = Problem)))]
-async fn list(State(centre): State<Centre>, person: Person) -> Result<Json<Page<PresetRow>>, Problem> {
+#[utoipa::path(get, path = "/wall/presets", tag = "live", params(View),
+    responses((status = 200, body = Page<PresetRow>), (status = 403, body = Problem), (status = 422, body = Problem)))]
+async fn list(
+    State(centre): State<Centre>,
+    person: Person,
+    Asked(view): Asked<View>,
+) -> Result<Json<Page<PresetRow>>, Problem> {
     may_somewhere(&person, Action::WatchLive)?;
     let rows = centre
         .store
         .read(move |sql| {
             let scope = Scope::of(&person, Action::WatchLive);
             let rows = sql.query(
-                &format!(
-                    "{SELECT} WHERE p.owner = $1 OR p.scope IS NOT NULL ORDER BY p.name, p.owner LIMIT 5000"
-                ),
+                &format!("{SELECT} WHERE p.owner = $1 OR p.scope IS NOT NULL LIMIT 5000"),
                 params![&*person.name],
             )?;
             let mut presets = Vec::new();
@@ -117,7 +124,7 @@ async fn list(State(centre): State<Centre>, person: Person) -> Result<Json<Page<
             Ok::<_, StoreError>(presets)
         })
         .await?;
-    Ok(Json(Page::whole(rows)))
+    page_of(rows, &view, &SORTS, "name", |row| row.id.clone()).map(Json)
 }
 
 /// Takes out the cameras that `person` may not watch.
@@ -173,11 +180,7 @@ async fn add(
     Given(preset): Given<PresetIs>,
 ) -> Result<(StatusCode, Json<PresetSaved>), Problem> {
     may_somewhere(&person, Action::WatchLive)?;
-    let mut random = [0; 8];
-    SystemRandom::new()
-        .fill(&mut random)
-        .map_err(|_| StoreError::Read("the system gave no random bytes".into()))?;
-    let id = format!("wp-{}", data_encoding::HEXLOWER.encode(&random));
+    let id = new_id("wp")?;
     let (saved, now) = (id.clone(), centre.clock.now());
     centre
         .store

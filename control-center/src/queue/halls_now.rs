@@ -67,9 +67,9 @@ pub fn halls_now(sql: &mut dyn Sql, scope: &Scope) -> Result<HashMap<String, Hal
     Ok(halls)
 }
 
-/// A window whose break lasts.
+/// A window on a break.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LongPause {
+pub struct Pausing {
     /// The window.
     pub window: String,
     /// Its hall.
@@ -80,17 +80,13 @@ pub struct LongPause {
     pub since: UtcMillis,
 }
 
-/// The windows within `scope` that have been on a break since before `before`.
+/// The windows within `scope` that are on a break, the longest first.
 ///
 /// # Errors
 /// The store's.
-pub fn long_pauses(
-    sql: &mut dyn Sql,
-    scope: &Scope,
-    before: UtcMillis,
-) -> Result<Vec<LongPause>, StoreError> {
+pub fn pausing(sql: &mut dyn Sql, scope: &Scope) -> Result<Vec<Pausing>, StoreError> {
     let mut filter = Filter::new();
-    filter.within("h.path", scope).one("s.since < ?", &before);
+    filter.within("h.path", scope);
     let (statement, params) = filter.statement(
         "SELECT s.win, s.hall, s.pause_reason, s.since FROM window_states s \
          JOIN halls h ON h.id = s.hall AND s.state = 'paused'",
@@ -100,7 +96,7 @@ pub fn long_pauses(
     let rows = sql.query(&statement, &params)?;
     rows.iter()
         .map(|row| {
-            Ok(LongPause { window: row.get(0)?, hall: row.get(1)?, why: row.get(2)?, since: row.get(3)? })
+            Ok(Pausing { window: row.get(0)?, hall: row.get(1)?, why: row.get(2)?, since: row.get(3)? })
         })
         .collect()
 }

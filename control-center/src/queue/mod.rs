@@ -14,14 +14,14 @@ mod routes;
 mod rows;
 mod thresholds;
 
-pub use halls_now::{HallNow, LongPause, halls_now, long_pauses};
+pub use halls_now::{HallNow, Pausing, halls_now, pausing};
 pub use outlook::{Outlooks, keep_scores};
 pub use projection::project;
 pub use routes::routes;
 pub use rows::{
     Clerk, LastRating, TicketRow, WindowRow, WindowState, clerk_at, hall_window_rows, refresh, window_rows,
 };
-pub use thresholds::Thresholds;
+pub use thresholds::{Thresholds, thresholds_set};
 
 #[cfg(test)]
 mod room_tests;

@@ -12,7 +12,7 @@ use crate::{
     access::{Action, Denied, Person, Place, Scope, may, may_somewhere},
     site::{
         extract::{Asked, Named},
-        list::{Page, limit, split_cursor},
+        list::{Columns, Page, View},
         problem::Problem,
     },
     store::{Filter, Row, StoreError},
@@ -68,55 +68,45 @@ struct TicketsAsked {
     /// Printed before this time.
     #[param(value_type = Option<String>)]
     to: Option<UtcMillis>,
-    /// A page's `next`.
-    after: Option<String>,
-    /// The most rows.
-    limit: Option<usize>,
 }
 
-/// Tickets, newest first.
-#[utoipa::path(get, path = "/tickets", tag = "queue", params(TicketsAsked),
-    responses((status = 200, body = Page<TicketRow>), (status = 403, body = Problem)))]
+/// When a ticket was taken, or first heard of.
+const TAKEN: &str = "COALESCE(t.issued_at, t.called_at, t.at)";
+const SORTS: Columns = Columns { sorts: &[("at", TAKEN)], id: "t.case_id", usual: "-at" };
+
+/// Tickets, newest first unless sorted by `at`.
+#[utoipa::path(get, path = "/tickets", tag = "queue", params(TicketsAsked, View),
+    responses((status = 200, body = Page<TicketRow>), (status = 403, body = Problem), (status = 422, body = Problem)))]
 async fn tickets(
     State(centre): State<Centre>,
     person: Person,
     Asked(asked): Asked<TicketsAsked>,
+    Asked(view): Asked<View>,
 ) -> Result<Json<Page<TicketRow>>, Problem> {
     may_somewhere(&person, Action::SeeService)?;
-    let most = limit(asked.limit);
-    let rows = centre
+    let order = SORTS.order(&view)?;
+    let page = centre
         .store
         .read(move |sql| {
             let scope = Scope::of(&person, Action::SeeService);
-            let cursor = asked.after.as_deref().and_then(split_cursor);
-            let (at, id) = cursor.unzip();
             let mut filter = Filter::new();
             filter
                 .within("h.path", &scope)
                 .with("t.hall = ?", &asked.hall)
                 .with("t.win = ?", &asked.window)
                 .with("t.state = ?", &asked.state)
-                .with("COALESCE(t.issued_at, t.called_at, t.at) >= ?", &asked.from)
-                .with("COALESCE(t.issued_at, t.called_at, t.at) < ?", &asked.to);
-            if let (Some(at), Some(id)) = (&at, &id) {
-                filter.after("COALESCE(t.issued_at, t.called_at, t.at)", at, "t.case_id", id);
-            }
-            let (statement, params) = filter.statement(
-                "SELECT t.case_id, t.hall, t.number, t.business, t.priority, t.state, t.win, t.issued_at, \
-                 t.called_at, t.started_at, t.ended_at, t.recalls, COALESCE(t.issued_at, t.called_at, t.at) \
-                 FROM tickets t JOIN halls h ON h.id = t.hall",
-                "ORDER BY COALESCE(t.issued_at, t.called_at, t.at) DESC, t.case_id DESC",
-                most + 1,
-            );
-            sql.query(&statement, &params)?.iter().map(ticket).collect::<Result<Vec<_>, StoreError>>()
+                .with(&format!("{TAKEN} >= ?"), &asked.from)
+                .with(&format!("{TAKEN} < ?"), &asked.to);
+            let columns = "t.case_id, t.hall, t.number, t.business, t.priority, t.state, t.win, t.issued_at, \
+                 t.called_at, t.started_at, t.ended_at, t.recalls";
+            order.page(sql, filter, columns, "tickets t JOIN halls h ON h.id = t.hall", ticket)
         })
         .await?;
-    let page = Page::cut(rows, most, |(at, row)| format!("{at}:{}", row.case_id));
-    Ok(Json(Page { items: page.items.into_iter().map(|(_, row)| row).collect(), next: page.next }))
+    Ok(Json(page))
 }
 
-fn ticket(row: &Row) -> Result<(i64, TicketRow), StoreError> {
-    let ticket = TicketRow {
+fn ticket(row: &Row) -> Result<TicketRow, StoreError> {
+    Ok(TicketRow {
         case_id: row.get(0)?,
         hall: row.get(1)?,
         ticket: row.get(2)?,
@@ -129,6 +119,5 @@ fn ticket(row: &Row) -> Result<(i64, TicketRow), StoreError> {
         started_at: row.get(9)?,
         ended_at: row.get(10)?,
         recalls: row.get(11)?,
-    };
-    Ok((row.get(12)?, ticket))
+    })
 }

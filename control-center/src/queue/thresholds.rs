@@ -1,6 +1,8 @@
 //! From when on a hall's queue calls for somebody: the values of each hall, and what they make of the queue as it is. Owns
 //! `queue_thresholds`.
 
+use std::collections::HashMap;
+
 use axum::{Json, extract::State};
 use control_protocol::{HallId, UtcMillis};
 use http::StatusCode;
@@ -9,14 +11,14 @@ use utoipa::ToSchema;
 
 use crate::{
     Centre,
-    access::{Action, Denied, Person, Place, audit, may},
+    access::{Action, Denied, Person, Place, Scope, audit, may},
     params,
     site::{
         extract::{Given, Named},
         problem::Problem,
     },
     statistics::WAIT_EDGES,
-    store::{Change, Sql, StoreError},
+    store::{Change, Filter, Row, Sql, StoreError},
 };
 
 /// What a hall promises, and from when on its queue is not in hand. The defaults are those of the field
@@ -95,6 +97,32 @@ pub(super) fn of_hall(sql: &mut dyn Sql, hall: &HallId) -> Result<Thresholds, St
     Ok(read(sql, hall)?.thresholds)
 }
 
+/// The thresholds of the halls within `scope` for which somebody set any; for the others the defaults hold.
+///
+/// # Errors
+/// The store's.
+pub fn thresholds_set(sql: &mut dyn Sql, scope: &Scope) -> Result<HashMap<String, Thresholds>, StoreError> {
+    let mut filter = Filter::new();
+    filter.within("h.path", scope);
+    let (statement, params) = filter.statement(
+        "SELECT t.hall, t.body FROM queue_thresholds t JOIN halls h ON h.id = t.hall",
+        "",
+        1_000_000,
+    );
+    let rows = sql.query(&statement, &params)?;
+    let read = |row: &Row| {
+        let hall: String = row.get(0)?;
+        let thresholds = body(row, 1, &hall)?;
+        Ok((hall, thresholds))
+    };
+    rows.iter().map(read).collect()
+}
+
+fn body(row: &Row, column: usize, hall: &str) -> Result<Thresholds, StoreError> {
+    serde_json::from_str(&row.get::<String>(column)?)
+        .map_err(|error| StoreError::Read(format!("thresholds of {hall}: {error}")))
+}
+
 /// A hall's thresholds, and who set them.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub(super) struct ThresholdsSet {
@@ -124,8 +152,7 @@ fn read(sql: &mut dyn Sql, hall: &HallId) -> Result<ThresholdsSet, StoreError> {
             may_change: false,
         });
     };
-    let thresholds = serde_json::from_str(&row.get::<String>(0)?)
-        .map_err(|error| StoreError::Read(format!("thresholds of {hall}: {error}")))?;
+    let thresholds = body(&row, 0, hall.as_str())?;
     Ok(ThresholdsSet { thresholds, defaults, set_by: row.get(1)?, set_at: row.get(2)?, may_change: false })
 }
 

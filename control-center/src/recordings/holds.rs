@@ -11,7 +11,6 @@ use control_protocol::{
     footage::{FootageAnswer, FootageAsk, Hold, HoldKind},
 };
 use http::StatusCode;
-use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -26,7 +25,7 @@ use crate::{
         list::Page,
         problem::Problem,
     },
-    store::{Row, Sql, StoreError},
+    store::{Row, Sql, StoreError, new_id},
 };
 
 /// How long the order waits for a hall that is offline, milliseconds. Footage is kept for days whatever happens.
@@ -298,11 +297,7 @@ pub(super) async fn place(
     Given(new): Given<NewHold>,
 ) -> Result<(StatusCode, Json<HoldTaken>), Problem> {
     let now = centre.clock.now();
-    let mut random = [0; 8];
-    SystemRandom::new()
-        .fill(&mut random)
-        .map_err(|_| StoreError::Read("the system gave no random bytes".into()))?;
-    let id = format!("hold-{}", data_encoding::HEXLOWER.encode(&random));
+    let id = new_id("hold")?;
     let expires_at = now.plus(ORDER_STANDS_MS);
     let name = id.clone();
     let node = centre

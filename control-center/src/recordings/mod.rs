@@ -9,7 +9,7 @@ mod projection;
 pub mod range;
 mod rules;
 mod sealed;
-mod timeline;
+pub(crate) mod timeline;
 
 #[cfg(test)]
 mod tests;

@@ -34,7 +34,7 @@ const AROUND_MS: i64 = 30_000;
 /// The most things that went wrong around a case.
 const MOST_TROUBLE: usize = 300;
 /// As the index `events_of_trouble` has it.
-const TROUBLE: &str = "kind IN ('camera.up', 'camera.down', 'picture.fault', 'seat.changed', 'recording.gap', 'device.silent', \
+pub(crate) const TROUBLE: &str = "kind IN ('camera.up', 'camera.down', 'picture.fault', 'seat.changed', 'recording.gap', 'device.silent', \
      'device.degraded', 'device.down', 'device.up', 'rating.unsolicited', 'node.started', 'node.clock_stepped', 'node.disk_low')";
 
 /// A camera that looked at a case, and when.

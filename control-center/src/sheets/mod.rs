@@ -13,7 +13,7 @@ use jiff::{civil::Date, tz::TimeZone};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
-use crate::site::problem::Problem;
+use crate::{site::problem::Problem, store::StoreError};
 
 /// The most rows of one XLSX; more of them is a CSV.
 pub const MOST_XLSX_ROWS: usize = 50_000;
@@ -28,6 +28,15 @@ pub enum Tongue {
     /// English.
     #[serde(rename = "en")]
     English,
+}
+
+/// What kind of file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Comma-separated values.
+    Csv,
+    /// A workbook.
+    Xlsx,
 }
 
 /// In which language a file is asked for.
@@ -122,8 +131,22 @@ pub struct Sheet {
 }
 
 impl Sheet {
+    /// The whole table as a file of this form.
+    ///
+    /// # Errors
+    /// Too many rows for an XLSX.
+    pub async fn file(self, form: Form) -> Result<Response, Problem> {
+        match form {
+            Form::Csv => Ok(self.csv()),
+            // Thousands of rows take longer than a runtime thread should be held.
+            Form::Xlsx => {
+                tokio::task::spawn_blocking(move || self.xlsx()).await.map_err(|_| StoreError::Closed)?
+            }
+        }
+    }
+
     /// The whole table as CSV.
-    pub fn csv(&self) -> Response {
+    fn csv(&self) -> Response {
         let mut out = csv::head(&self.title, &self.facts, &self.columns);
         for row in self.rows.iter().chain(&self.total) {
             csv::row(&mut out, row, &self.zone);
@@ -132,7 +155,7 @@ impl Sheet {
     }
 
     /// The whole table as XLSX.
-    pub fn xlsx(&self) -> Result<Response, Problem> {
+    fn xlsx(&self) -> Result<Response, Problem> {
         if self.rows.len() > MOST_XLSX_ROWS {
             return Err(Problem::unprocessable(format!(
                 "an XLSX has at most {MOST_XLSX_ROWS} rows: narrow the table down, or take the CSV"

@@ -1,14 +1,15 @@
 //! Every route put together, with the layers all of them share: origin check, time limit, body limit, headers.
 
-use std::{sync::Arc, time::Duration};
+use std::{sync::OnceLock, time::Duration};
 
 use axum::{
-    Json, Router,
+    Router,
     extract::{DefaultBodyLimit, Request, State},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::get,
 };
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use tower_http::{
     compression::{
@@ -34,6 +35,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; manifest-src 'self'; \
      img-src 'self' data: blob:; media-src 'self' blob:; worker-src 'self' blob:; connect-src 'self'; \
      object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
+
+/// What describes the API; the same for every site of the program.
+static DESCRIPTION: OnceLock<Bytes> = OnceLock::new();
 
 /// The API's routes and their description.
 fn api() -> (Router<Centre>, utoipa::openapi::OpenApi) {
@@ -69,17 +73,29 @@ fn footage_as_it_is() -> impl Predicate {
     DefaultPredicate::new().and(video).and(NotForContentType::const_new("application/zip"))
 }
 
-/// The description of the API.
-pub fn openapi() -> utoipa::openapi::OpenApi {
+/// The description of the API as the routes state it, without the examples that are put together from it.
+#[cfg(test)]
+pub(super) fn described() -> utoipa::openapi::OpenApi {
     api().1
+}
+
+/// The description as it is served.
+fn description(routes: &utoipa::openapi::OpenApi) -> serde_json::Value {
+    let mut description = serde_json::to_value(routes).unwrap_or_default();
+    let missing = super::examples::complete(&mut description);
+    if !missing.is_empty() {
+        tracing::warn!(?missing, "the description of the API has no examples for some fields");
+    }
+    description
 }
 
 /// The whole site.
 pub fn router(centre: Centre) -> Router {
-    let (api, description) = api();
-    let description = Arc::new(description);
+    let (api, described) = api();
+    let described = DESCRIPTION.get_or_init(|| Bytes::from(description(&described).to_string()));
+    let json = [(header::CONTENT_TYPE, "application/json")];
     let api = api
-        .route("/api/v1/openapi.json", get(async move || Json((*description).clone())))
+        .route("/api/v1/openapi.json", get(async move || (json, described.clone())))
         .layer(CompressionLayer::new().compress_when(footage_as_it_is()))
         .layer(middleware::from_fn(no_store))
         .layer(middleware::from_fn_with_state((centre.clone(), Limits::default()), super::limits::within));

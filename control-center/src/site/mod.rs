@@ -3,6 +3,8 @@
 pub mod assembly;
 mod beside;
 pub(crate) mod doorway;
+mod examples;
+pub mod export;
 pub mod extract;
 mod health;
 mod limits;
@@ -13,5 +15,7 @@ pub mod serve;
 mod service;
 pub mod upgrade;
 
+#[cfg(test)]
+mod browser;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -110,6 +110,17 @@ pub async fn rebuild(store: &Store, hall: HallId) -> Result<usize, StoreError> {
         .await
 }
 
+/// Builds the sums of a hall anew without anybody waiting for it; what fails is in the log and is done at the next start.
+pub fn soon(store: &Store, hall: HallId) {
+    let store = store.clone();
+    tokio::spawn(async move {
+        match rebuild(&store, hall.clone()).await {
+            Ok(cells) => tracing::info!(%hall, cells, "statistics cut anew"),
+            Err(error) => tracing::error!(%hall, %error, "statistics could not be cut anew"),
+        }
+    });
+}
+
 /// Builds the sums of halls that have none: after an update from a version without them, or a change of a hall's zone.
 pub async fn build_missing(store: &Store) -> Result<(), StoreError> {
     for hall in halls(store).await? {

@@ -1,6 +1,6 @@
 //! Builds the condition of a list from what was asked, with every value as an argument and none in the text.
 
-use super::{Param, ToParam};
+use super::{Cell, Param, ToParam};
 use crate::access::Scope;
 
 /// Conditions that must all hold, and their arguments.
@@ -19,6 +19,15 @@ impl<'a> Filter<'a> {
     /// The row's place must lie within the scope.
     pub fn within(&mut self, column: &str, scope: &'a Scope) -> &mut Self {
         self.conditions.push(scope.clause(column, self.params.len() + 1));
+        self.params.extend(scope.params());
+        self
+    }
+
+    /// No row of the subquery `rows` (which ends in its conditions) has a place outside the scope; a place that is NULL is
+    /// none.
+    pub fn none_outside(&mut self, rows: &str, column: &str, scope: &'a Scope) -> &mut Self {
+        let inside = scope.clause(column, self.params.len() + 1);
+        self.conditions.push(format!("NOT EXISTS ({rows} AND NOT {inside})"));
         self.params.extend(scope.params());
         self
     }
@@ -44,13 +53,13 @@ impl<'a> Filter<'a> {
         self
     }
 
-    /// Only rows behind the cursor (`key`, `id`) of a list ordered by both in this direction.
+    /// Only rows behind the one with this `key` and `id`, of a list ordered by both in this direction.
     pub fn behind(
         &mut self,
         key_column: &str,
-        key: &'a i64,
+        key: &'a Cell,
         id_column: &str,
-        id: &'a str,
+        id: &'a Cell,
         descending: bool,
     ) -> &mut Self {
         self.params.push(key.to_param());
@@ -61,16 +70,6 @@ impl<'a> Filter<'a> {
         self.conditions.push(format!(
             "{key_column} {side}= ${key} AND ({key_column} {side} ${key} OR {id_column} {side} ${id})"
         ));
-        self
-    }
-
-    /// Only rows behind the cursor (`at`, `id`) of a list ordered by both, newest first.
-    pub fn after(&mut self, at_column: &str, at: &'a i64, id_column: &str, id: &'a str) -> &mut Self {
-        self.params.push(at.to_param());
-        self.params.push(id.to_param());
-        let (at, id) = (self.params.len() - 1, self.params.len());
-        self.conditions
-            .push(format!("({at_column} < ${at} OR ({at_column} = ${at} AND {id_column} < ${id}))"));
         self
     }
 

@@ -22,8 +22,8 @@ const STEPS: &[(&str, &str)] = &[
     ("0009_attendance", include_str!("migrations/0009_attendance.sql")),
     ("0010_cases_found", include_str!("migrations/0010_cases_found.sql")),
     ("0011_webhooks", include_str!("migrations/0011_webhooks.sql")),
-    ("0015_tickets_waiting", include_str!("migrations/0015_tickets_waiting.sql")),
-    ("0014_trust", include_str!("migrations/0014_trust.sql")),
+    ("0012_tickets_waiting", include_str!("migrations/0012_tickets_waiting.sql")),
+    ("0013_trust", include_str!("migrations/0013_trust.sql")),
 ];
 
 /// The lowest schema version whose programs can work with the database as the last step leaves it. A step that does more

@@ -14,6 +14,7 @@ mod value;
 use std::{path::Path, sync::Arc};
 
 use futures_util::future::BoxFuture;
+use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::{broadcast, oneshot, watch};
 
 pub use change::Change;
@@ -50,6 +51,18 @@ pub enum StoreError {
     /// The file was made by a newer version, or a migration failed.
     #[error("the database cannot be opened: {0}")]
     Open(String),
+}
+
+/// An id for something new: a letter or two and 64 random bits.
+///
+/// # Errors
+/// The system gives no random bytes.
+pub fn new_id(prefix: &str) -> Result<String, StoreError> {
+    let mut random = [0; 8];
+    SystemRandom::new()
+        .fill(&mut random)
+        .map_err(|_| StoreError::Read("the system gave no random bytes".into()))?;
+    Ok(format!("{prefix}-{}", data_encoding::HEXLOWER.encode(&random)))
 }
 
 /// Statements, as both engines take them.

@@ -124,11 +124,27 @@ pub enum Cell {
     Blob(Vec<u8>),
 }
 
+impl ToParam for Cell {
+    fn to_param(&self) -> Param<'_> {
+        match self {
+            Self::Null => Param::Null,
+            Self::Int(value) => Param::Int(*value),
+            Self::Text(text) => Param::Text(Cow::Borrowed(text)),
+            Self::Blob(bytes) => Param::Blob(bytes),
+        }
+    }
+}
+
 /// One row of an answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Row(pub(super) Vec<Cell>);
 
 impl Row {
+    /// Every value.
+    pub fn cells(&self) -> &[Cell] {
+        &self.0
+    }
+
     /// The value of column `at`, counted from 0. An error if there is no such column or it holds another type: then
     /// the statement and the code that reads it disagree.
     pub fn get<T: FromCell>(&self, at: usize) -> Result<T, StoreError> {

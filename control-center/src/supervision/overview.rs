@@ -14,7 +14,7 @@ use super::{
     HallShare, Share,
     report::{self, Sum},
     shares_of,
-    wrong::{self, HallState, LONG_PAUSE_MS, RATING_MS, Wrong},
+    wrong::{self, HallState, RATING_MS, Wrong},
 };
 use crate::{
     Centre,
@@ -22,7 +22,7 @@ use crate::{
     areas::{self, DeviceTrouble, Found},
     evaluations::{self, BadRating},
     pictures::{self, StandingFault},
-    queue::{self, HallNow, LongPause},
+    queue::{self, HallNow, Pausing, Thresholds},
     site::{extract::Named, problem::Problem},
     statistics::{self, Load},
     store::{Sql, StoreError},
@@ -181,7 +181,9 @@ pub(crate) struct Overview {
 struct Said {
     shares: Vec<HallShare>,
     now: HashMap<String, HallNow>,
-    pauses: Vec<LongPause>,
+    pauses: Vec<Pausing>,
+    /// Of the halls for which somebody set any.
+    thresholds: HashMap<String, Thresholds>,
     faults: Vec<StandingFault>,
     devices: Vec<DeviceTrouble>,
     ratings: Vec<BadRating>,
@@ -202,7 +204,8 @@ impl Said {
             today,
             shares: shares_of(sql, &scope)?,
             now: queue::halls_now(sql, &scope)?,
-            pauses: queue::long_pauses(sql, &scope, UtcMillis(now.0 - LONG_PAUSE_MS))?,
+            pauses: queue::pausing(sql, &scope)?,
+            thresholds: queue::thresholds_set(sql, &scope)?,
             faults: pictures::standing(sql, &scope, &None)?,
             devices: areas::devices_in_trouble(sql, &scope)?,
             ratings: evaluations::bad_since(sql, &scope, UtcMillis(now.0 - RATING_MS), MOST_WRONG)?,
@@ -250,6 +253,8 @@ fn put_together(
     now: UtcMillis,
 ) -> Option<Overview> {
     let inside = |path: &str| path.starts_with(place.path());
+    let usual = Thresholds::default();
+    let set_of = |hall: &str| said.thresholds.get(hall).unwrap_or(&usual);
     let mut all_wrong: Vec<Wrong> = Vec::new();
     let mut offline = std::collections::HashSet::new();
     for (hall, _) in found.halls.iter().filter(|(_, path)| inside(path)) {
@@ -263,7 +268,7 @@ fn put_together(
             all_wrong.push(Wrong::quarantine(&hall.id, node.alarm.clone()));
         }
         let waiting_since = said.now.get(&hall.id).and_then(|now| now.waiting_since);
-        all_wrong.extend(waiting_since.and_then(|since| Wrong::wait(&hall.id, since, now)));
+        all_wrong.extend(waiting_since.and_then(|since| Wrong::wait(&hall.id, since, now, set_of(&hall.id))));
     }
     for camera in found.cameras.iter().filter(|camera| inside(&camera.path)) {
         // Of a hall that is away one row says it all.
@@ -277,9 +282,11 @@ fn put_together(
     all_wrong.extend(said.faults.into_iter().filter(|fault| known(&fault.hall)).map(Wrong::from));
     all_wrong.extend(said.devices.into_iter().filter(|device| known(&device.hall)).map(Wrong::from));
     all_wrong.extend(said.ratings.into_iter().map(Wrong::from));
-    all_wrong.extend(
-        said.pauses.into_iter().filter(|pause| known(&pause.hall)).map(|pause| wrong::pause(pause, now)),
-    );
+    let pauses = said.pauses.into_iter().filter(|pause| known(&pause.hall));
+    all_wrong.extend(pauses.filter_map(|pause| {
+        let set = set_of(&pause.hall);
+        Wrong::pause(pause, now, set)
+    }));
     wrong::by_risk(&mut all_wrong);
 
     let shares: HashMap<&str, &Share> =
@@ -391,7 +398,7 @@ fn children(parent: &str, found: &Found, cells: &[(HallCell, &str)]) -> Vec<Chil
 #[cfg(test)]
 mod tests {
     use control_protocol::{Happening as H, event::Grade};
-    use http::StatusCode;
+    use http::{Method, StatusCode};
     use serde_json::json;
 
     use crate::{
@@ -442,6 +449,18 @@ mod tests {
         scene.pass(20 * 60_000);
 
         let region = Browser::signed_in(&scene, "region").await;
+        let kinds = |seen: &serde_json::Value| -> Vec<String> {
+            let rows = seen["wrong"].as_array().unwrap().iter();
+            rows.map(|row| row["kind"].as_str().unwrap().to_owned()).collect()
+        };
+        // A wait is long after what the hall says, half an hour unless it says another.
+        let seen = region.get("/areas/450000/overview").await;
+        assert_eq!(kinds(&seen), ["node.offline", "rating.bad"]);
+        let manager = Browser::signed_in(&scene, "manager").await;
+        let lower = json!({"longest_wait_minutes": 18});
+        let (status, _) = manager.json(Method::PUT, "/halls/450103-01/queue/thresholds", Some(lower)).await;
+        assert_eq!(status, StatusCode::NO_CONTENT);
+
         let seen = region.get("/areas/450000/overview").await;
         assert_eq!(seen["figures"]["halls"], 2);
         assert_eq!(seen["figures"]["windows"], 3);
@@ -451,9 +470,7 @@ mod tests {
         assert_eq!(seen["day"], "2026-11-22");
         assert_eq!(seen["today"]["service"]["arrivals"], 2);
         assert_eq!(seen["today"]["ratings"]["grades"], json!([1, 0, 0, 0, 0]));
-        let kinds: Vec<&str> =
-            seen["wrong"].as_array().unwrap().iter().map(|row| row["kind"].as_str().unwrap()).collect();
-        assert_eq!(kinds, ["node.offline", "rating.bad", "wait.long"], "{seen}");
+        assert_eq!(kinds(&seen), ["node.offline", "rating.bad", "wait.long"], "{seen}");
         assert_eq!(seen["wrong_total"], 3);
         assert_eq!(seen["wrong"][1]["case_id"], journal.case(1).to_string());
         let city = &seen["children"][0];

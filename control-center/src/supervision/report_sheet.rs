@@ -10,12 +10,11 @@ use super::{
 use crate::{
     Centre,
     access::Person,
-    sheets::{Sheet, Tongue, TongueAsked, Value},
+    sheets::{Form, Sheet, Tongue, TongueAsked, Value},
     site::{
         extract::{Asked, Named},
         problem::Problem,
     },
-    store::StoreError,
 };
 
 pub(super) fn routes() -> OpenApiRouter<Centre> {
@@ -74,75 +73,113 @@ fn period_name(length: Length, tongue: Tongue) -> &'static str {
     }
 }
 
-/// Title and facts that stand above every sheet of statistics.
-fn above(days: report::Days, name: &str, person: &Person, tongue: Tongue) -> Vec<(String, String)> {
-    let fact = |chinese, english, text: String| (tongue.of(chinese, english).to_owned(), text);
-    vec![
-        fact("统计期间", "Period", format!("{} {} {}", days.from, tongue.of("至", "to"), days.to)),
-        fact("统计范围", "Place", name.to_owned()),
-        fact("制表人", "Made by", person.name.to_string()),
-        fact("审核人", "Checked by", String::new()),
-    ]
+/// What a report and a comparison have in common: places down the side, figures beside them, the sum below.
+struct Table<'a> {
+    title: String,
+    days: report::Days,
+    place: &'a str,
+    /// The heads of the columns; the first is that of the places.
+    columns: Vec<String>,
+    rows: Vec<Line<'a>>,
+    total: Line<'a>,
 }
 
-fn of_report(report: &Report, person: &Person, tongue: Tongue) -> Result<Sheet, Problem> {
+/// A place and its figures.
+struct Line<'a>(&'a str, Vec<Value>);
+
+impl Line<'_> {
+    fn cells(self) -> Vec<Value> {
+        std::iter::once(Value::Text(self.0.to_owned())).chain(self.1).collect()
+    }
+}
+
+impl Table<'_> {
+    fn sheet(self, person: &Person, tongue: Tongue) -> Sheet {
+        let fact = |chinese, english, text: String| (tongue.of(chinese, english).to_owned(), text);
+        let days = format!("{} {} {}", self.days.from, tongue.of("至", "to"), self.days.to);
+        Sheet {
+            title: self.title,
+            facts: vec![
+                fact("统计期间", "Period", days),
+                fact("统计范围", "Place", self.place.to_owned()),
+                fact("制表人", "Made by", person.name.to_string()),
+                fact("审核人", "Checked by", String::new()),
+            ],
+            columns: self.columns,
+            rows: self.rows.into_iter().map(Line::cells).collect(),
+            total: Some(self.total.cells()),
+            zone: jiff::tz::TimeZone::UTC,
+        }
+    }
+}
+
+fn of_report(report: &Report, tongue: Tongue) -> Result<Table<'_>, Problem> {
     let mut columns = vec![tongue.of("区域或大厅", "Area or hall").to_owned()];
     for (_, chinese, english, _) in FIGURES {
-        columns.push(tongue.of(chinese, english).to_owned());
-        columns.push(format!("{}·{}", tongue.of(chinese, english), tongue.of("上期", "before")));
-        columns.push(format!("{}·{}", tongue.of(chinese, english), tongue.of("上年同期", "year ago")));
+        let name = tongue.of(chinese, english);
+        columns.push(name.to_owned());
+        columns.push(format!("{name}·{}", tongue.of("上期", "before")));
+        columns.push(format!("{name}·{}", tongue.of("上年同期", "year ago")));
     }
-    let cells = |row: &ReportRow, name: &str| -> Result<Vec<Value>, Problem> {
-        let mut cells = vec![Value::Text(name.to_owned())];
+    let values = |row: &ReportRow| -> Result<Vec<Value>, Problem> {
+        let mut values = Vec::with_capacity(3 * FIGURES.len());
         for (figure, _, _, kind) in FIGURES {
             for sum in [Some(&row.now), row.before.as_ref(), row.year_ago.as_ref()] {
-                let value = sum.map_or(Ok(None), |sum: &Sum| sum.figure(figure))?;
-                cells.push(kind.value(value));
+                values.push(kind.value(sum.map_or(Ok(None), |sum: &Sum| sum.figure(figure))?));
             }
         }
-        Ok(cells)
+        Ok(values)
     };
-    let own = [&report.total];
-    let rows: Vec<&ReportRow> =
-        if report.rows.is_empty() { own.to_vec() } else { report.rows.iter().collect() };
-    Ok(Sheet {
+    let own = std::slice::from_ref(&report.total);
+    let rows = if report.rows.is_empty() { own } else { &report.rows };
+    Ok(Table {
         title: format!("{} {} {}", report.name, period_name(report.period, tongue), report.days.from),
-        facts: above(report.days, &report.name, person, tongue),
+        days: report.days,
+        place: &report.name,
         columns,
-        rows: rows.into_iter().map(|row| cells(row, &row.name)).collect::<Result<_, _>>()?,
-        total: Some(cells(&report.total, tongue.of("合计", "Total"))?),
-        zone: jiff::tz::TimeZone::UTC,
+        rows: rows.iter().map(|row| Ok(Line(&row.name, values(row)?))).collect::<Result<_, Problem>>()?,
+        total: Line(tongue.of("合计", "Total"), values(&report.total)?),
     })
 }
 
-fn of_comparison(comparison: &Comparison, person: &Person, tongue: Tongue) -> Result<Sheet, Problem> {
+fn of_comparison(comparison: &Comparison, tongue: Tongue) -> Result<Table<'_>, Problem> {
     let named = FIGURES.iter().find(|(name, ..)| *name == comparison.figure);
     let (_, chinese, english, kind) =
         named.ok_or_else(|| Problem::unprocessable("figure: none of this name"))?;
     let mut columns = vec![tongue.of("大厅", "Hall").to_owned(), tongue.of("合计", "Total").to_owned()];
     columns.extend(comparison.parts.iter().map(ToString::to_string));
-    let cells = |course: &report::HallCourse| {
-        let mut cells = vec![Value::Text(course.name.clone()), kind.value(course.total)];
-        cells.extend(course.values.iter().map(|value| kind.value(*value)));
-        cells
+    let line = |course: &'_ report::HallCourse| -> Vec<Value> {
+        std::iter::once(&course.total).chain(&course.values).map(|value| kind.value(*value)).collect()
     };
-    Ok(Sheet {
-        title: format!(
-            "{} {} {}",
-            tongue.of("大厅对比", "Halls compared"),
-            tongue.of(chinese, english),
-            comparison.days.from
-        ),
-        facts: above(comparison.days, &comparison.all.name, person, tongue),
+    let title = tongue.of("大厅对比", "Halls compared");
+    Ok(Table {
+        title: format!("{title} {} {}", tongue.of(chinese, english), comparison.days.from),
+        days: comparison.days,
+        place: &comparison.all.name,
         columns,
-        rows: comparison.halls.iter().map(cells).collect(),
-        total: Some(cells(&comparison.all)),
-        zone: jiff::tz::TimeZone::UTC,
+        rows: comparison.halls.iter().map(|course| Line(&course.name, line(course))).collect(),
+        total: Line(&comparison.all.name, line(&comparison.all)),
     })
 }
 
-async fn workbook(sheet: Sheet) -> Result<Response, Problem> {
-    tokio::task::spawn_blocking(move || sheet.xlsx()).await.map_err(|_| StoreError::Closed)?
+async fn report_file(
+    centre: &Centre,
+    person: &Person,
+    (area, asked): (String, ReportAsked),
+    (form, tongue): (Form, Tongue),
+) -> Result<Response, Problem> {
+    let report = report::put_together(centre, person, area, asked).await?;
+    of_report(&report, tongue)?.sheet(person, tongue).file(form).await
+}
+
+async fn comparison_file(
+    centre: &Centre,
+    person: &Person,
+    (area, asked): (String, ComparisonAsked),
+    (form, tongue): (Form, Tongue),
+) -> Result<Response, Problem> {
+    let comparison = report::compare(centre, person, area, asked).await?;
+    of_comparison(&comparison, tongue)?.sheet(person, tongue).file(form).await
 }
 
 /// The report as CSV.
@@ -157,8 +194,7 @@ async fn report_csv(
     Asked(asked): Asked<ReportAsked>,
     Asked(TongueAsked { lang }): Asked<TongueAsked>,
 ) -> Result<Response, Problem> {
-    let report = report::put_together(&centre, &person, area, asked).await?;
-    Ok(of_report(&report, &person, lang)?.csv())
+    report_file(&centre, &person, (area, asked), (Form::Csv, lang)).await
 }
 
 /// The report as XLSX.
@@ -173,8 +209,7 @@ async fn report_xlsx(
     Asked(asked): Asked<ReportAsked>,
     Asked(TongueAsked { lang }): Asked<TongueAsked>,
 ) -> Result<Response, Problem> {
-    let report = report::put_together(&centre, &person, area, asked).await?;
-    workbook(of_report(&report, &person, lang)?).await
+    report_file(&centre, &person, (area, asked), (Form::Xlsx, lang)).await
 }
 
 /// The comparison as CSV.
@@ -189,8 +224,7 @@ async fn comparison_csv(
     Asked(asked): Asked<ComparisonAsked>,
     Asked(TongueAsked { lang }): Asked<TongueAsked>,
 ) -> Result<Response, Problem> {
-    let comparison = report::compare(&centre, &person, area, asked).await?;
-    Ok(of_comparison(&comparison, &person, lang)?.csv())
+    comparison_file(&centre, &person, (area, asked), (Form::Csv, lang)).await
 }
 
 /// The comparison as XLSX.
@@ -205,6 +239,5 @@ async fn comparison_xlsx(
     Asked(asked): Asked<ComparisonAsked>,
     Asked(TongueAsked { lang }): Asked<TongueAsked>,
 ) -> Result<Response, Problem> {
-    let comparison = report::compare(&centre, &person, area, asked).await?;
-    workbook(of_comparison(&comparison, &person, lang)?).await
+    comparison_file(&centre, &person, (area, asked), (Form::Xlsx, lang)).await
 }

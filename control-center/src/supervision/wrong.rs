@@ -6,14 +6,17 @@ use control_protocol::UtcMillis;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::{areas::DeviceTrouble, evaluations::BadRating, pictures::StandingFault, queue::LongPause};
+use crate::{
+    areas::DeviceTrouble,
+    evaluations::BadRating,
+    pictures::StandingFault,
+    queue::{Pausing, Thresholds},
+};
 
 /// A bad rating stands among what is wrong for so long.
 pub(super) const RATING_MS: i64 = 30 * 60_000;
-/// From here on a wait is long.
-pub(super) const LONG_WAIT_MS: i64 = 15 * 60_000;
-/// From here on a break is long.
-pub(super) const LONG_PAUSE_MS: i64 = 15 * 60_000;
+
+const MINUTE_MS: i64 = 60_000;
 
 /// Something that is wrong.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -84,10 +87,21 @@ impl Wrong {
         }
     }
 
-    /// The oldest ticket of `hall` waits since `since`; nothing while that is not long.
-    pub(super) fn wait(hall: &str, since: UtcMillis, now: UtcMillis) -> Option<Self> {
+    /// The oldest ticket of `hall` waits since `since`; nothing while that is not long by the hall's thresholds.
+    pub(super) fn wait(hall: &str, since: UtcMillis, now: UtcMillis, set: &Thresholds) -> Option<Self> {
         let waited = now.0 - since.0;
-        (waited >= LONG_WAIT_MS).then(|| Self::of("wait.long", 500 + minutes(waited, 480), hall, Some(since)))
+        let long = waited >= i64::from(set.longest_wait_minutes) * MINUTE_MS;
+        long.then(|| Self::of("wait.long", 500 + minutes(waited, 480), hall, Some(since)))
+    }
+
+    /// A window is on a break; nothing while that is not long by its hall's thresholds.
+    pub(super) fn pause(pause: Pausing, now: UtcMillis, set: &Thresholds) -> Option<Self> {
+        let lasted = now.0 - pause.since.0;
+        (lasted >= i64::from(set.pause_minutes) * MINUTE_MS).then(|| Self {
+            window: Some(pause.window),
+            why: pause.why,
+            ..Self::of("window.paused", 300 + minutes(lasted, 180), &pause.hall, Some(pause.since))
+        })
     }
 
     /// The worst that a hall's cell on the map is to show for this.
@@ -137,18 +151,8 @@ impl From<DeviceTrouble> for Wrong {
     }
 }
 
-/// A break with the time it is now.
-pub(super) fn pause(pause: LongPause, now: UtcMillis) -> Wrong {
-    let risk = 300 + minutes(now.0 - pause.since.0, 180);
-    Wrong {
-        window: Some(pause.window),
-        why: pause.why,
-        ..Wrong::of("window.paused", risk, &pause.hall, Some(pause.since))
-    }
-}
-
 fn minutes(millis: i64, most: i64) -> u32 {
-    u32::try_from((millis / 60_000).clamp(0, most)).unwrap_or(0)
+    u32::try_from((millis / MINUTE_MS).clamp(0, most)).unwrap_or(0)
 }
 
 /// The riskiest first; of the same risk the longest standing.
@@ -191,10 +195,12 @@ mod tests {
             let (position, hall, role) = ("p".into(), "h".into(), "keypad".into());
             Wrong::from(DeviceTrouble { position, hall, window: None, role, down, why: None, since })
         };
+        let set = Thresholds { longest_wait_minutes: 16, pause_minutes: 20, ..Thresholds::default() };
+        let pausing = |since| Pausing { window: "w".into(), hall: "h".into(), why: None, since };
         let mut all = vec![
-            pause(LongPause { window: "w".into(), hall: "h".into(), why: None, since: UtcMillis(0) }, now),
-            Wrong::wait("h", UtcMillis(now.0 - 16 * 60_000), now).unwrap(),
-            Wrong::wait("g", UtcMillis(now.0 - 40 * 60_000), now).unwrap(),
+            Wrong::pause(pausing(UtcMillis(0)), now, &set).unwrap(),
+            Wrong::wait("h", UtcMillis(now.0 - 16 * MINUTE_MS), now, &set).unwrap(),
+            Wrong::wait("g", UtcMillis(now.0 - 40 * MINUTE_MS), now, &set).unwrap(),
             device(false),
             device(true),
             rating(2),
@@ -220,6 +226,9 @@ mod tests {
                 ("window.paused", "h", None),
             ]
         );
-        assert_eq!(Wrong::wait("h", UtcMillis(now.0 - LONG_WAIT_MS + 1), now), None, "not yet long");
+        let nearly = |minutes: i64| UtcMillis(now.0 - minutes * MINUTE_MS + 1);
+        assert_eq!(Wrong::wait("h", nearly(16), now, &set), None, "not yet long");
+        assert_eq!(Wrong::pause(pausing(nearly(20)), now, &set), None, "not yet long");
+        assert_eq!(Wrong::wait("h", nearly(30), now, &Thresholds::default()), None, "30 minutes unless set");
     }
 }

@@ -3,7 +3,6 @@
 use axum::{Json, extract::State};
 use control_protocol::UtcMillis;
 use http::StatusCode;
-use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -14,11 +13,11 @@ use crate::{
     access::{Action, Denied, Person, Place, Scope, audit, may, may_somewhere},
     params,
     site::{
-        extract::{Given, Named},
-        list::Page,
+        extract::{Asked, Given, Named},
+        list::{Page, Sort, View, page_of},
         problem::Problem,
     },
-    store::{Row, Sql, StoreError, Tx},
+    store::{Row, Sql, StoreError, Tx, new_id},
 };
 
 /// The most webhooks of a centre.
@@ -154,17 +153,29 @@ fn read(row: &Row) -> Result<WebhookRow, StoreError> {
     })
 }
 
-/// The webhooks of one's areas, by name.
-#[utoipa::path(get, path = "/webhooks", tag = "webhooks",
-    responses((status = 200, body = Page<WebhookRow>), (status = 403, body = Problem)))]
-async fn list(State(centre): State<Centre>, person: Person) -> Result<Json<Page<WebhookRow>>, Problem> {
+const SORTS: [Sort<WebhookRow>; 5] = [
+    ("name", |a, b| a.name.cmp(&b.name)),
+    ("state", |a, b| a.state.cmp(b.state)),
+    ("behind", |a, b| a.behind.cmp(&b.behind)),
+    ("delivered", |a, b| a.delivered.cmp(&b.delivered)),
+    ("created", |a, b| a.created_at.cmp(&b.created_at)),
+];
+
+/// The webhooks of one's areas, by name unless sorted by `name state behind delivered created`.
+#[utoipa::path(get, path = "/webhooks", tag = "webhooks", params(View),
+    responses((status = 200, body = Page<WebhookRow>), (status = 403, body = Problem), (status = 422, body = Problem)))]
+async fn list(
+    State(centre): State<Centre>,
+    person: Person,
+    Asked(view): Asked<View>,
+) -> Result<Json<Page<WebhookRow>>, Problem> {
     may_somewhere(&person, Action::EditWebhooks)?;
     let rows = centre
         .store
         .read(move |sql| {
             let scope = Scope::of(&person, Action::EditWebhooks);
             let mut rows = Vec::new();
-            for row in &sql.query(&format!("{SELECT} ORDER BY w.name, w.id"), params![])? {
+            for row in &sql.query(SELECT, params![])? {
                 let row = read(row)?;
                 if Place::of_scope(sql, &row.scope)?.is_some_and(|place| scope.holds(place.path())) {
                     rows.push(row);
@@ -173,7 +184,7 @@ async fn list(State(centre): State<Centre>, person: Person) -> Result<Json<Page<
             Ok::<_, StoreError>(rows)
         })
         .await?;
-    Ok(Json(Page::whole(rows)))
+    page_of(rows, &view, &SORTS, "name", |row| row.id.clone()).map(Json)
 }
 
 impl WebhookIs {
@@ -229,11 +240,7 @@ async fn add(
 ) -> Result<(StatusCode, Json<WebhookSecret>), Problem> {
     may_somewhere(&person, Action::EditWebhooks)?;
     webhook.check(webhook.ca_pem.as_deref())?;
-    let mut random = [0; 8];
-    SystemRandom::new()
-        .fill(&mut random)
-        .map_err(|_| StoreError::Read("the system gave no random bytes".into()))?;
-    let id = format!("wh-{}", data_encoding::HEXLOWER.encode(&random));
+    let id = new_id("wh")?;
     let (fresh, now) = (id.clone(), centre.clock.now());
     centre
         .store

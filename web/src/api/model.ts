@@ -69,6 +69,7 @@ export interface AuditState {
 }
 
 export interface HallSetup {
+  time_zone: string;
   windows: { id: string; number: number; name: string; businesses: string[] }[];
   businesses: string[];
 }
@@ -98,6 +99,8 @@ export interface Hall {
   id: string;
   name: string;
   area: string;
+  /** By which its days begin. */
+  time_zone?: string;
   counts?: Counts;
 }
 

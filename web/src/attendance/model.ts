@@ -1,5 +1,7 @@
 // What the centre says of attendance, as docs/reference/attendance.md has it, and the little that pages decide themselves: the
-// halls' time, and what calls for somebody first. Pure.
+// halls' time, and what calls for somebody first.
+
+import { ref } from "vue";
 
 export type DayState =
   | "unassigned" | "rest" | "upcoming" | "working" | "normal" | "trip" | "leave" | "early" | "late" | "missing" | "unsynced" | "not_in" | "unclear"
@@ -56,6 +58,7 @@ export interface Terminal { device: string; hall: string; health: string; synced
 export interface HallDay {
   hall: string;
   name: string;
+  zone: string;
   synced_to: string | null;
   terminals: Terminal[];
   calendar: [string, string][];
@@ -84,6 +87,7 @@ export interface MonthRow {
 export interface MonthPage {
   hall: string;
   name: string;
+  zone: string;
   month: string;
   dates: { date: string; calendar: DayIs }[];
   items: MonthRow[];
@@ -110,6 +114,7 @@ export interface Served { case_id: string; window: string | null; ticket: string
 export interface PersonPage {
   hall: string;
   hall_name: string;
+  zone: string;
   employee: string;
   name: string;
   unit: string | null;
@@ -144,7 +149,16 @@ export interface RequestRow {
   mine_to_decide: boolean;
 }
 
-export interface RequestEvidence { request: RequestRow; day: DayRow | null; sign_ins: SignIn[]; served: Served[] }
+/** A stretch of time in which a window's seat stayed as it was. */
+export interface SeatSpell { window: string; seat: "occupied" | "empty" | "unknown"; why: string | null; from: string; until: string }
+export interface RequestEvidence { request: RequestRow; day: DayRow | null; sign_ins: SignIn[]; served: Served[]; seats: SeatSpell[]; due: string | null; zone: string }
+
+/** The spell that holds `at`. */
+export function spellAt(spells: SeatSpell[], at: string | null): SeatSpell | null {
+  if (at === null) return null;
+  const ms = Date.parse(at);
+  return spells.find((s) => Date.parse(s.from) <= ms && ms < Date.parse(s.until)) ?? null;
+}
 
 export interface OnDuty {
   employee: string;
@@ -210,27 +224,40 @@ export function byUrgency(rows: DayRow[]): DayRow[] {
   return [...rows].sort((a, b) => place(a) - place(b) || a.hall.localeCompare(b.hall) || a.employee.localeCompare(b.employee));
 }
 
-/** All halls keep this time, wherever the browser is. */
-const ZONE = "Asia/Shanghai";
-const parts = new Intl.DateTimeFormat("en-GB", {
-  timeZone: ZONE, year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
-});
+/** The zone of the hall that is looked at: its clocks are shown, wherever the browser is. */
+const zone = ref("Asia/Shanghai");
+const formats = new Map<string, Intl.DateTimeFormat>();
 
-function split(at: string | number): Record<string, string> {
-  return Object.fromEntries(parts.formatToParts(new Date(at)).map((part) => [part.type, part.value]));
+/** From now on times are those of a hall in this zone, unless another is named. */
+export function showZone(name: string | undefined): void {
+  if (name) zone.value = name;
+}
+
+function format(name: string): Intl.DateTimeFormat {
+  const known = formats.get(name);
+  if (known) return known;
+  const made = new Intl.DateTimeFormat("en-GB", {
+    timeZone: name, year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
+  });
+  formats.set(name, made);
+  return made;
+}
+
+function split(at: string | number, of: string | undefined): Record<string, string> {
+  return Object.fromEntries(format(of ?? zone.value).formatToParts(new Date(at)).map((part) => [part.type, part.value]));
 }
 
 /** `09:05`, or `09:05:07`; a time of another date than `date` stands with its day: `25 06:03`. */
-export function hallClock(at: string | number | null | undefined, seconds = false, date?: string): string {
+export function hallClock(at: string | number | null | undefined, seconds = false, date?: string, of?: string): string {
   if (at === null || at === undefined || Number.isNaN(new Date(at).getTime())) return "—";
-  const p = split(at);
+  const p = split(at, of);
   const time = `${p["hour"]}:${p["minute"]}${seconds ? `:${p["second"]}` : ""}`;
-  return date !== undefined && hallDate(at) !== date ? `${p["day"]} ${time}` : time;
+  return date !== undefined && hallDate(at, of) !== date ? `${p["day"]} ${time}` : time;
 }
 
 /** `2026-11-24`. */
-export function hallDate(at: string | number): string {
-  const p = split(at);
+export function hallDate(at: string | number, of?: string): string {
+  const p = split(at, of);
   return `${p["year"]}-${p["month"]}-${p["day"]}`;
 }
 

@@ -4,7 +4,7 @@ export default {
   title: "管理", updated: "更新于 {time}", refresh: "刷新", more: "显示更多", none: "没有符合条件的记录", loading: "正在读取…", save: "保存", cancel: "取消", edit: "修改", remove: "删除", add: "新增", all: "全部", copy: "复制", copied: "已复制", close: "关闭", clear: "清除条件",
   tabs: { tree: "组织机构", users: "人员与权限", sessions: "登录会话", nodes: "节点与证书", retention: "录像留存", authority: "证书机构", audit: "审计日志" },
   tree: {
-    title: "区域、大厅与窗口", kind: "类型", name: "名称", code: "编号", inside: "下辖", halls_n: "{n} 个大厅", windows_n: "{n} 个窗口", level: "层级", levels: { region: "自治区", city: "市", county: "县（区）" },
+    zone: "时区", bad_zone: "请填写时区名称，例如 Asia/Shanghai", zone_hint: "保存后考勤立即按新时区计算，统计随后重算；大厅设备的时区设置应与此一致。", title: "区域、大厅与窗口", kind: "类型", name: "名称", code: "编号", inside: "下辖", halls_n: "{n} 个大厅", windows_n: "{n} 个窗口", level: "层级", levels: { region: "自治区", city: "市", county: "县（区）" },
     add_area: "新增区域", add_hall: "新增大厅", add_window: "新增窗口", edit_area: "修改区域", edit_hall: "修改大厅", edit_window: "修改窗口", area: "区域", hall: "大厅", window: "窗口",
     parent: "上级区域", area_code: "区划代码（六位，GB/T 2260）", hall_code: "大厅编号（如 450103-01）", number: "窗口号", businesses: "办理业务", every: "全部业务", business_hint: "输入后回车；不填则办理本厅全部业务",
     pick: "选择一个大厅以查看和修改其窗口", no_windows: "本厅还没有窗口", staff: "人员名录", remove_area: "删除区域 {name}？区域下不能有其他区域、大厅或人员。", remove_hall: "删除大厅 {name}？有节点、记录或人员的大厅不能删除。", remove_window: "删除窗口 {name}？",
@@ -18,7 +18,7 @@ export default {
     bad_name: "用户名为 1 至 64 个字符，首尾不能有空格", need_grant: "至少选择一个角色和范围",
   },
   sessions: {
-    title: "登录会话", user: "用户", address: "来源地址", agent: "浏览器", opened: "登录时间", seen: "最近活动", current: "当前会话", end: "结束会话", end_text: "{user} 在 {address} 的会话将立即结束，打开的视频墙在数秒内关闭。", own: "我的登录会话", empty: "没有其他会话",
+    find: "按用户、地址或浏览器查找", title: "登录会话", user: "用户", address: "来源地址", agent: "浏览器", opened: "登录时间", seen: "最近活动", current: "当前会话", end: "结束会话", end_text: "{user} 在 {address} 的会话将立即结束，打开的视频墙在数秒内关闭。", own: "我的登录会话", empty: "没有其他会话",
   },
   second: {
     policy: "必须启用双因素的角色", policy_hint: "开启后，该角色人员在设置好身份验证器之前不能进行任何其他操作，立即生效；默认均不强制。", required: "必须启用", free: "自愿启用", count: "{people} 人，其中 {without} 人未启用", required_text: "{role}的 {without} 名未启用人员下次操作前必须先设置双因素验证，打开的视频墙将关闭。", free_text: "{role}将可以只用密码登录；已启用的人员不受影响，可自行停用。",
@@ -31,7 +31,7 @@ export default {
     actions: {
       session_opened: "登录", session_closed: "退出登录", session_refused: "登录被拒", session_ended: "结束他人会话", password_changed: "修改密码", password_set: "命令行设置密码", user_added: "新增人员", user_changed: "修改人员", user_removed: "删除人员", second_factor_on: "启用双因素", second_factor_off: "停用双因素", second_factor_demanded: "设定必须双因素的角色",
       area_added: "新增区域", area_changed: "修改区域", area_removed: "删除区域", hall_added: "新增大厅", hall_changed: "修改大厅", hall_removed: "删除大厅", window_added: "新增窗口", window_changed: "修改窗口", window_removed: "删除窗口", pairing_code_issued: "生成配对码", node_revoked: "吊销节点证书", node_ordered: "向节点下达指令", node_quarantine_lifted: "解除节点隔离", authority_change_begun: "开始更换证书机构", authority_node_renewed: "节点已换新证书", authority_retired: "停用旧证书机构", centre_backed_up: "备份中心", centre_restored: "从备份恢复中心",
-      live_watch: "观看实时画面", audit_exported: "导出审计日志", personal_shown: "查看完整个人信息", evidence_exported: "导出证据包", pairing_asked: "现场配对操作",
+      live_watch: "观看实时画面", audit_exported: "导出审计日志", personal_shown: "查看完整个人信息", evidence_exported: "导出证据包", pairing_asked: "现场配对操作", users_exported: "导出用户", sessions_exported: "导出会话", nodes_exported: "导出节点", staff_exported: "导出人员名册", cases_exported: "导出办件", ratings_exported: "导出评价",
       camera_moved: "转动摄像机", live_still: "查看实时截图", picture_still: "查看异常截图", recording_held: "保留录像", recording_released: "解除录像保留", site_pass_issued: "签发现场通行码", site_pass_revoked: "吊销现场通行码", tree_imported: "导入组织机构", wall_preset_added: "新增预案", wall_preset_changed: "修改预案", wall_preset_removed: "删除预案", replay_clip: "回放录像", replay_timeline: "查看办件时间线", staff_changed: "修改人员名录", staff_removed: "删除人员名录", recording_rule_set: "设定录像留存天数",
     },
   },

@@ -43,6 +43,10 @@ export default {
     seconds: "{n} s", verified: { "0": "password", "1": "finger", "2": "card", "15": "face", "25": "palm", other: "other" }, sides: { "0": "in", "1": "out", "2": "break out", "3": "break in", "4": "overtime in", "5": "overtime out", other: "not said" },
     more: "{n} more",
   },
+  seat: {
+    title: "Seat, as cameras saw it", occupied: "taken", empty: "empty", unknown: "unknown", hint: "Whether somebody sat there, not who; what was not seen is unknown, never empty.",
+    why: { starting: "starting", no_picture: "no picture", dark: "too dark", not_learnt: "not learnt yet", other_light: "other light", left_behind: "something left behind", unsure: "cannot tell", nothing_said: "nothing on record", hall_offline: "hall offline", other: "picture at fault" },
+  },
   request: {
     title: "Requests", file: "File a request", kind: { punch: "Correction", leave: "Leave", trip: "Duty trip" }, reason: "Reason", reason_hint: "such as: the terminal had no power", mark: "Which punch", marks: ["First (in)", "Second", "Third", "Fourth"],
     leave: "Kind", from: "From", to: "To", send: "Send", cancel: "Cancel", sent: "Sent; somebody else decides", state: { asked: "open", approved: "approved", refused: "refused", withdrawn: "withdrawn" },

@@ -43,6 +43,10 @@ export default {
     seconds: "{n} 秒", verified: { "0": "密码", "1": "指纹", "2": "卡", "15": "人脸", "25": "掌纹", other: "其他" }, sides: { "0": "上班", "1": "下班", "2": "外出", "3": "返回", "4": "加班上", "5": "加班下", other: "未定义" },
     more: "另有 {n} 条",
   },
+  seat: {
+    title: "座位情况（摄像头）", occupied: "有人", empty: "无人", unknown: "未知", hint: "只看座位上是否有人，不识别是谁；看不到时为“未知”，不算无人。",
+    why: { starting: "刚启动", no_picture: "无画面", dark: "画面过暗", not_learnt: "尚未学习", other_light: "光线变化", left_behind: "有遗留物", unsure: "无法判断", nothing_said: "没有记录", hall_offline: "大厅离线", other: "画面异常" },
+  },
   request: {
     title: "申请", file: "提交申请", kind: { punch: "补卡", leave: "请假", trip: "公出" }, reason: "事由", reason_hint: "例如：考勤机断电、外出开会", mark: "哪一次打卡", marks: ["第一次（上班）", "第二次", "第三次", "第四次"],
     leave: "假别", from: "开始", to: "结束", send: "提交", cancel: "取消", sent: "已提交，等待他人审批", state: { asked: "待审批", approved: "已批准", refused: "未批准", withdrawn: "已撤回" },

@@ -11,6 +11,7 @@ import supervision from "./supervision.en";
 export default {
   product: { name: "Hallwatch", full: "Hallwatch 厅窗", tagline: "Watching over service-hall windows" },
   nav: { wall: "Wall", queue: "Queue", cases: "Cases", attendance: "Attendance", nodes: "Nodes", admin: "Administration", menu: "Menu", tree: "Places" },
+  sort: { by: "Sort by", rising: "rising", falling: "falling" },
   sign: {
     in: "Sign in", out: "Sign out", name: "Name", password: "Password", hint: "Use the account your administrator gave you",
     need_name: "Enter your name", need_password: "Enter your password", busy: "Signing in…", wrong: "The name or the password is wrong", often: "Too many attempts; wait a little", again: "Your session has ended; sign in again",
@@ -126,6 +127,7 @@ export default {
     certificate: "Certificate until", outbox: "Events waiting", offset: "Clock offset", revoked: "Revoked", version: "Version", empty: "No nodes yet", empty_hint: "Create a pairing code for a hall and enrol its machine",
     pair: "Create pairing code", pair_title: "A pairing code for a hall", pair_hint: "The code works once, within 24 hours.", choose_hall: "Choose a hall",
     code: "Pairing code", pin: "Centre key pin", expires: "Valid until", command: "Run at the hall", copy: "Copy", copied: "Copied", close: "Close", never: "never",
+    find: "Find by node, hall or version", any_state: "Every state",
     act: "Actions", revoke: "Revoke", lift: "Lift quarantine",
     revoke_text: "Node {id} is cut off at once and cannot connect again until it is enrolled with a new pairing code. The hall goes on working and keeps its events.",
     lift_text: "Make sure first that only one machine uses the certificate of {id}. Why it was set apart: {why}",

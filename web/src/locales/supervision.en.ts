@@ -35,7 +35,7 @@ export default {
     with_defaults: "with defaults {rate}", bad_n: "{n} bad ratings", points: "10/8/6/3/0 points", apart: "apart", by_hall: "By hall", list: { bad: "Bad ratings", unsolicited: "Presses not counted", all: "All ratings" }, at: "When", none: "No such ratings",
   },
   cases: {
-    find: "Find", find_hint: "Case ID, official number or ticket", narrow: "Narrow down", from: "From", until: "to", clerk: "Clerk no.", any: "any", served: "Served for", clear: "Clear", sort_hint: "Choose a hall and a day to sort by time served",
+    find: "Find", find_hint: "Case ID, official number or ticket", narrow: "Narrow down", from: "From", until: "to", clerk: "Clerk no.", any: "any", served: "Served for", clear: "Clear", sort_hint: "Choose a hall and at most 31 days to sort by this",
     served_is: { brief: "under 1 min", ten: "10 min or more", long: "30 min or more", hour: "1 h or more" },
   },
   numbers: {

@@ -35,7 +35,7 @@ export default {
     with_defaults: "含默认 {rate}", bad_n: "差评 {n} 件", points: "10/8/6/3/0 分", apart: "单列", by_hall: "各大厅评价", list: { bad: "差评", unsolicited: "未计入的按键", all: "全部评价" }, at: "时间", none: "没有这样的评价",
   },
   cases: {
-    find: "查找", find_hint: "办件编号、官方编号或票号", narrow: "筛选", from: "从", until: "至", clerk: "工号", any: "不限", served: "办理时长", clear: "清除筛选", sort_hint: "选定大厅和日期后可按办理时长排序",
+    find: "查找", find_hint: "办件编号、官方编号或票号", narrow: "筛选", from: "从", until: "至", clerk: "工号", any: "不限", served: "办理时长", clear: "清除筛选", sort_hint: "选定大厅和日期（最多 31 天）后可按此列排序",
     served_is: { brief: "不足 1 分钟", ten: "10 分钟以上", long: "30 分钟以上", hour: "1 小时以上" },
   },
   numbers: {

@@ -11,6 +11,7 @@ import supervision from "./supervision.zh-CN";
 export default {
   product: { name: "厅窗", full: "厅窗 Hallwatch", tagline: "政务服务大厅窗口值守" },
   nav: { queue: "排队", wall: "视频墙", cases: "办件", attendance: "考勤", nodes: "节点", admin: "管理", menu: "菜单", tree: "组织树" },
+  sort: { by: "排序", rising: "升序", falling: "降序" },
   sign: {
     in: "登录", out: "退出登录", name: "用户名", password: "密码", hint: "请使用管理员分配的账号登录",
     need_name: "请输入用户名", need_password: "请输入密码", busy: "正在登录…", wrong: "用户名或密码错误", often: "尝试次数过多，请稍后再试", again: "登录已失效，请重新登录",
@@ -126,6 +127,7 @@ export default {
     certificate: "证书到期", outbox: "待提交事件", offset: "时钟偏差", revoked: "证书已吊销", version: "版本", empty: "还没有任何节点", empty_hint: "为大厅生成配对码，在大厅设备上登记",
     pair: "生成配对码", pair_title: "为大厅生成配对码", pair_hint: "配对码只能使用一次，24 小时内有效。", choose_hall: "选择大厅",
     code: "配对码", pin: "中心密钥指纹", expires: "有效期至", command: "在大厅设备上执行", copy: "复制", copied: "已复制", close: "关闭", never: "从未",
+    find: "按节点、大厅或版本查找", any_state: "全部状态",
     act: "操作", revoke: "吊销证书", lift: "解除隔离",
     revoke_text: "吊销后，节点 {id} 将立即断开，不能再连接中心，直到用新的配对码重新登记。大厅设备照常工作，事件保存在本地。",
     lift_text: "解除前请确认 {id} 只有一台机器在使用其证书。隔离原因：{why}",

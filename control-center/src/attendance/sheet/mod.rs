@@ -18,9 +18,8 @@ use super::{
     book::Book,
     calendar::DayKind,
     day::DayState,
-    day_routes::{may_see, month_of, today},
+    day_routes::{may_see, month_of},
     requests::LeaveKind,
-    zone,
 };
 use crate::{
     Centre,
@@ -185,13 +184,13 @@ fn of_book(
     words: &'static Words,
     window: impl Fn(&str) -> String,
 ) -> Sheet {
-    let rows = month_rows(book, today(now));
+    let rows = month_rows(book, book.today());
     let open = rows
         .iter()
         .flat_map(|row| row.days.iter().zip(book.dates().map(|(date, _)| date)))
-        .filter(|(cell, date)| *date <= today(now) && is_open(cell.state, cell.settled))
+        .filter(|(cell, date)| *date <= book.today() && is_open(cell.state, cell.settled))
         .count();
-    let time = |at: UtcMillis| at.timestamp().to_zoned(zone()).strftime(words.time).to_string();
+    let time = |at: UtcMillis| at.timestamp().to_zoned(book.zone.clone()).strftime(words.time).to_string();
     let date = |date: Date| date.strftime(words.date).to_string();
     let facts = vec![
         (words.period, format!("{}{}{}", date(book.from), words.to, date(book.to))),
