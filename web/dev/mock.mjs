@@ -142,7 +142,7 @@ function answer(method, url, body) {
   if (path === "/users" && method === "POST") return [201, { password: "ab3de-fgh5j-k7mno-pq2st" }];
   if (path.startsWith("/users/")) return body?.reset_password ? [200, { password: "ab3de-fgh5j-k7mno-pq2st" }] : [200, null];
   if (path === "/users") return list([["admin", "administrator", "450000"], ["wei", "supervisor", "450100"], ["tang", "hall_manager", "450103-01"], ["nong", "hr", "450103"], ["lu", "technician", "450000"]].map(([name, role, scope], i) => ({ name, grants: i === 2 ? [{ role, scope }, { role: "hr", scope }] : [{ role, scope }], must_change: i === 3, disabled: i === 4, second_factor: i < 2, created_at: iso(Date.now() - 9e8), signed_in_at: i === 3 ? null : iso(Date.now() - 4e6 * (i + 1)) })));
-  if (path === "/second-factor-roles") return [200, { roles: ["administrator", "supervisor", "hall_manager", "hr", "technician"].map((role, i) => ({ role, required: body ? body.roles.includes(role) : i === 0, people: 2 + i * 3, without: i * 2 })) }];
+  if (path === "/second-factor-roles") return [200, { roles: ["administrator", "supervisor", "hall_manager", "hr", "technician"].map((role, i) => ({ role, required: body?.roles ? body.roles.includes(role) : i === 0, people: 2 + i * 3, without: i * 2 })) }];
   if (path === "/recording-rules") return list([{ hall: "450103-01", days: 90, set_by: "admin", set_at: iso(Date.now() - 9e7), state: "done", why: "footage is kept 90 days" }, { hall: "450102-01", days: 60, set_by: "admin", set_at: iso(Date.now() - 6e5), state: "waiting", why: null }]);
   if (path.endsWith("/recording-rule")) return [202, { id: "c1", expires_at: iso(Date.now() + 2.6e9) }];
   if (path === "/authority") {
