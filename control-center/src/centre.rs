@@ -7,8 +7,14 @@ use control_protocol::UtcMillis;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    access::Doorkeeper, evidence::Evidence, live::Live, nodes::Nodes, queue::Outlooks, recordings::Viewings,
-    store::Store, webhooks::Secrets,
+    access::Doorkeeper,
+    evidence::Evidence,
+    live::Live,
+    nodes::Nodes,
+    queue::Outlooks,
+    recordings::{Viewings, kept::Kept},
+    store::Store,
+    webhooks::Secrets,
 };
 
 /// The centre's clock; tests hold their own.
@@ -54,6 +60,8 @@ pub struct Parts {
     pub evidence: Evidence,
     /// Who is viewing footage.
     pub viewings: Viewings,
+    /// What the centre keeps of footage.
+    pub kept: Kept,
     /// What forecasts of waiting times rest on.
     pub outlooks: Outlooks,
     /// What makes the secrets of webhooks.

@@ -7,6 +7,8 @@ use std::{
 
 use serde::Deserialize;
 
+use crate::recordings::kept::Limits;
+
 /// How a centre runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -20,6 +22,8 @@ pub struct Config {
     pub site_names: Vec<String>,
     /// A file to import at the first start, when there is no area yet.
     pub import: Option<PathBuf>,
+    /// How much footage it keeps itself.
+    pub keep: Limits,
 }
 
 /// The same as a file; every key may be left out, an unknown one is refused.
@@ -36,6 +40,12 @@ pub struct ConfigFile {
     pub site_names: Vec<String>,
     /// A file to import at the first start.
     pub import: Option<PathBuf>,
+    /// Days that stills and clips are kept at the centre.
+    pub keep_footage_days: Option<u32>,
+    /// Bytes of clips that are kept at the centre.
+    pub keep_clip_bytes: Option<u64>,
+    /// Bytes of stills that are kept at the centre.
+    pub keep_still_bytes: Option<u64>,
 }
 
 impl ConfigFile {
@@ -52,6 +62,7 @@ impl ConfigFile {
         if site_names.is_empty() {
             site_names = vec!["localhost".into(), "127.0.0.1".into()];
         }
+        let usual = Limits::default();
         Config {
             data: over.data.or(self.data).unwrap_or_else(|| "/var/lib/hallwatch-centre".into()),
             listen: over.listen.or(self.listen).unwrap_or(SocketAddr::from(([0, 0, 0, 0], 8443))),
@@ -61,6 +72,11 @@ impl ConfigFile {
                 .unwrap_or(SocketAddr::from(([0, 0, 0, 0], 9443))),
             site_names,
             import: over.import.or(self.import),
+            keep: Limits {
+                days: over.keep_footage_days.or(self.keep_footage_days).unwrap_or(usual.days),
+                clip_bytes: over.keep_clip_bytes.or(self.keep_clip_bytes).unwrap_or(usual.clip_bytes),
+                still_bytes: over.keep_still_bytes.or(self.keep_still_bytes).unwrap_or(usual.still_bytes),
+            },
         }
     }
 }
@@ -78,6 +94,10 @@ mod tests {
         assert_eq!(config.listen.port(), 2);
         assert_eq!(config.nodes_listen.port(), 9443);
         assert_eq!(config.site_names, ["a"]);
+        assert_eq!(config.keep, Limits::default());
+        let file: ConfigFile = toml::from_str("keep_footage_days = 7\nkeep_clip_bytes = 5000000").unwrap();
+        let kept = file.under(ConfigFile::default()).keep;
+        assert_eq!(kept, Limits { days: 7, clip_bytes: 5_000_000, ..Limits::default() });
         assert!(toml::from_str::<ConfigFile>("lisen = 1").is_err());
     }
 }

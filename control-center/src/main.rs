@@ -477,6 +477,7 @@ async fn start(run: Run, work: tokio::runtime::Handle) -> Result<()> {
         nodes_listen: run.nodes_listen,
         site_names: run.site_names,
         import: run.import,
+        ..ConfigFile::default()
     };
     let config = file.under(over);
     let stop = CancellationToken::new();

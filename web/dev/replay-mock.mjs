@@ -33,17 +33,29 @@ export function timelineOf(file, cameras, offline) {
   events.push({ at: iso(from + 9000), kind: "camera.down", of_case: false, window: file.window, device: `${file.window}-C1`, body: { why: "the camera cannot be reached" }, clock: "synchronised", offsets: {} });
   events.sort((a, b) => at(a) - at(b));
   const { events: _, ...row } = file;
+  const shown = away ? file.events.filter((e) => ["ticket.called", "service.started", "rating.given"].includes(e.kind)) : [];
+  const stills = shown.map((e, n) => ({ id: `s${n}`, camera: cameras[0]?.id, at: e.at, shows: e.kind, state: "kept", why: null, taken_at: e.at, url: `/api/v1/cases/${file.case_id}/stills/s${n}` }));
   return {
-    case: row, from: iso(Math.min(...events.map(at))), to: iso(to), clock: "synchronised", events,
+    case: row, from: iso(Math.min(...events.map(at))), to: iso(to), clock: "synchronised", events, stills,
+    hall: { online: !away, last_heard: iso(Date.now() - (away ? 3 * 3_600_000 : 0)) },
     cameras: cameras.map((c) => ({
       camera: c.id, name: c.name, window: file.window, from: iso(from), to: iso(to), clip_url: `/api/v1/cameras/${c.id}/clip.mp4?from=${iso(from)}&to=${iso(to)}`,
       clip: away ? null : { from: iso(from), to: iso(to) }, why: away ? "the hall's edge agent is not connected" : null, ...recorded(from, to), ...(away ? { source: "centre", as_of: iso(Date.now() - 600_000) } : {}),
+      clip_source: away ? null : "hall", kept: away ? null : { camera: c.id, state: "kept", why: null, asked_by: "county", asked_at: iso(to), kept_at: iso(to), from: iso(from), to: iso(to), bytes: 9_000_000 },
+      absent: away ? [{ from: iso(from), to: iso(to), why: "in_hall" }] : [],
     })),
   };
 }
 
 /** Answers what is asked of recordings; whether it was asked that. `offline`: the halls that are not connected. */
 export function answerReplay(request, response, url, offline) {
+  if (/^\/api\/v1\/cases\/[^/]+\/stills\/\w+$/.test(url.pathname)) {
+    const file = join(kept, "still.jpg");
+    if (!existsSync(file)) execFileSync("ffmpeg", ["-v", "error", "-y", "-ss", "20", "-i", film(), "-frames:v", "1", file]);
+    response.writeHead(200, { "content-type": "image/jpeg" });
+    createReadStream(file).pipe(response);
+    return true;
+  }
   const found = /^\/api\/v1\/cameras\/([^/]+)\/(clip\.mp4|recordings)$/.exec(url.pathname);
   if (!found) return false;
   const from = Date.parse(url.searchParams.get("from"));

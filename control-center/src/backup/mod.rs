@@ -23,6 +23,7 @@ pub use entries::{note_backup, note_restore};
 use crate::{
     data_lock::{self, DataLock, NotTaken},
     evidence::key,
+    recordings::kept,
     site::serve::{ADDRESSES, DATABASE},
     store::{StoreError, sqlite},
 };
@@ -153,8 +154,10 @@ fn files(folder: &Path, below: &Path, found: &mut Vec<PathBuf>) -> Result<(), Ba
         let text = name.to_string_lossy();
         // Of the evidence the key alone: packages are made again, and by another key they would be another's.
         let package = text.starts_with("evidence/") && text != key::FILE;
+        // Kept footage is large and has its time; a centre without it says so.
+        let footage = text == kept::FOLDER;
         let passing = [ADDRESSES, data_lock::FILE, entries::RESTORED].contains(&text.as_ref());
-        if passing || text.starts_with(DATABASE) || text.ends_with(".new") || package {
+        if passing || text.starts_with(DATABASE) || text.ends_with(".new") || package || footage {
             continue;
         }
         let kind = fs::symlink_metadata(&path).map_err(at(&path))?;

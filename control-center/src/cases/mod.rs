@@ -21,5 +21,5 @@ pub fn routes() -> OpenApiRouter<Centre> {
     routes::routes().merge(official::routes()).merge(export::routes())
 }
 
-pub(crate) use routes::{CaseRow, event, events, raw, row};
+pub(crate) use routes::{CaseRow, at_window, event, events, raw, row};
 pub use served::{Served, served_by};

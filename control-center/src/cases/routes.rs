@@ -309,6 +309,20 @@ pub(crate) fn events(sql: &mut dyn Sql, case: CaseId) -> Result<Vec<Event>, Stor
     sql.query(statement, params![case])?.iter().map(|row| event(row, 0)).collect()
 }
 
+/// The case that was at a window at a time; a case of the same day, as all are.
+pub(crate) fn at_window(
+    sql: &mut dyn Sql,
+    window: &WindowId,
+    at: UtcMillis,
+) -> Result<Option<CaseId>, StoreError> {
+    let row = sql.query_one(
+        "SELECT case_id FROM cases WHERE win = $1 AND opened_at > $3 AND called_at <= $2 \
+         AND (closed_at IS NULL OR closed_at >= $2) ORDER BY opened_at DESC, case_id DESC LIMIT 1",
+        params![window, at, at.plus(-24 * 3_600_000)],
+    )?;
+    row.map(|row| row.get(0)).transpose()
+}
+
 /// A stored event, read.
 pub(crate) fn event(row: &Row, column: usize) -> Result<Event, StoreError> {
     let bytes: Vec<u8> = row.get(column)?;

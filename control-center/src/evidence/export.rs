@@ -3,7 +3,7 @@
 
 use std::{path::PathBuf, pin::pin, sync::Arc, time::Duration};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use control_protocol::{
     CameraId, CaseId, HallId, UtcMillis,
     footage::{FootageAnswer, FootageAsk},
@@ -25,7 +25,7 @@ use super::{
 use crate::{
     Centre,
     access::{Person, audit},
-    recordings,
+    recordings::{self, NoStill},
     site::problem::Problem,
     store::StoreError,
 };
@@ -38,8 +38,6 @@ const FETCHING: Duration = Duration::from_secs(50);
 const TELLING: Duration = Duration::from_secs(8);
 /// No segment is larger.
 const LARGEST: u64 = 2 * 1024 * 1024 * 1024;
-/// No still is larger.
-const LARGEST_STILL: u64 = 4 * 1024 * 1024;
 /// Pieces of footage that may wait for the disk.
 const WAITING: usize = 8;
 
@@ -304,26 +302,15 @@ async fn stills(
     }
 }
 
-async fn still(centre: &Centre, hall: &HallId, moment: &Moment) -> Result<(Still, Bytes), String> {
-    let ask = FootageAsk::Still { camera: moment.camera.clone(), at_us: moment.at.0.saturating_mul(1000) };
-    let delivery = centre.nodes.footage(hall, ask).await.map_err(|why| why.to_string())?;
-    let file = match &delivery.answer {
-        FootageAnswer::Still(file) if file.bytes <= LARGEST_STILL => file.clone(),
-        FootageAnswer::Nothing { why, .. } => return Err(why.clone()),
-        _ => return Err("the hall's answer is not one to what was asked".to_owned()),
-    };
-    let mut bytes = BytesMut::new();
-    let mut parts = pin!(delivery.bytes(0..file.bytes));
-    while let Some(part) = parts.next().await {
-        bytes.extend_from_slice(&part.map_err(|error| error.to_string())?);
-    }
+async fn still(centre: &Centre, hall: &HallId, moment: &Moment) -> Result<(Still, Bytes), NoStill> {
+    let (file, bytes) = recordings::still_of(centre, hall, &moment.camera, moment.at).await?;
     let still = Still {
         file: String::new(),
         camera: moment.camera.clone(),
         at: UtcMillis(file.at_us.div_euclid(1000)),
         shows: moment.shows.clone(),
     };
-    Ok((still, bytes.freeze()))
+    Ok((still, bytes))
 }
 
 /// Writes to the audit log what is about to be handed out, and why.

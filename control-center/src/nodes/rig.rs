@@ -110,6 +110,10 @@ impl Rig {
                 folder.path().into(),
             ),
             viewings: crate::recordings::Viewings::default(),
+            kept: crate::recordings::kept::Kept::new(
+                folder.path().join(crate::recordings::kept::FOLDER),
+                crate::recordings::kept::Limits::default(),
+            ),
             outlooks: crate::queue::Outlooks::default(),
             webhooks: crate::webhooks::Secrets::open(folder.path()).unwrap(),
             stop: stop.clone(),

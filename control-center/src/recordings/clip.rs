@@ -18,6 +18,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     allowed,
+    kept::{self, KeptClip},
     listing::{GapRow, gap_row, told},
     micros, millis, not_there, note,
     range::{Conditions, Served},
@@ -109,7 +110,7 @@ impl Wanted {
             ),
             _ => "it told of no recording of this time until then".to_owned(),
         };
-        Ok(format!("{since}, and the centre keeps no footage itself; {}", with_gaps(&recorded, &told.gaps)))
+        Ok(format!("{since}, and the centre keeps no clip of it; {}", with_gaps(&recorded, &told.gaps)))
     }
 }
 
@@ -132,6 +133,7 @@ const FRAMES: HeaderName = HeaderName::from_static("x-clip-frames");
 const CODEC: HeaderName = HeaderName::from_static("x-clip-codec");
 const CLOCK: HeaderName = HeaderName::from_static("x-clip-clock");
 const GAPS: HeaderName = HeaderName::from_static("x-clip-gaps");
+const SOURCE: HeaderName = HeaderName::from_static("x-clip-source");
 const REST: HeaderName = HeaderName::from_static("x-clip-rest-from");
 
 fn clock_text(clock: ClockQuality) -> String {
@@ -149,8 +151,25 @@ fn exact(us: i64) -> String {
     jiff::Timestamp::from_microsecond(us).map(|at| format!("{at:.6}")).unwrap_or_default()
 }
 
+/// Where a clip's bytes come from.
+enum Source {
+    /// Its hall.
+    Hall(Delivery),
+    /// The centre, which kept it.
+    Centre(std::fs::File),
+}
+
+impl Source {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Hall(_) => "hall",
+            Self::Centre(_) => "centre",
+        }
+    }
+}
+
 /// Answers a request for a clip's bytes.
-fn answer(plan: &ClipPlan, delivery: Delivery, headers: &HeaderMap) -> Response {
+fn answer(plan: &ClipPlan, source: Source, headers: &HeaderMap) -> Response {
     let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let conditions = Conditions {
         range: text(header::RANGE),
@@ -179,6 +198,7 @@ fn answer(plan: &ClipPlan, delivery: Delivery, headers: &HeaderMap) -> Response 
     put(&mut set, CODEC, &plan.codec);
     put(&mut set, CLOCK, &clock_text(plan.clock));
     put(&mut set, GAPS, &plan.gaps.len().to_string());
+    put(&mut set, SOURCE, source.name());
     if let Some(rest) = plan.rest_from_us {
         put(&mut set, REST, &exact(rest));
     }
@@ -194,7 +214,11 @@ fn answer(plan: &ClipPlan, delivery: Delivery, headers: &HeaderMap) -> Response 
                 let content = format!("bytes {}-{}/{}", range.start, range.end - 1, plan.bytes);
                 put(&mut set, header::CONTENT_RANGE, &content);
             }
-            (status, Body::from_stream(delivery.bytes(range))).into_response()
+            let body = match source {
+                Source::Hall(delivery) => Body::from_stream(delivery.bytes(range)),
+                Source::Centre(file) => kept::body(file, range),
+            };
+            (status, body).into_response()
         }
     };
     response.headers_mut().extend(set);
@@ -234,7 +258,7 @@ pub(super) async fn of_camera(
         format!("{} to {}", wanted.from, wanted.to),
     )
     .await?;
-    Ok(answer(&plan, delivery, &headers))
+    Ok(answer(&plan, Source::Hall(delivery), &headers))
 }
 
 async fn of_one(
@@ -353,7 +377,8 @@ pub(super) struct CaseClipAsked {
 }
 
 /// The footage of a case as MP4: its time at the camera's window, with half a minute before and after. Clips of several
-/// cameras of a window have one zero. Otherwise as `/cameras/{camera}/clip.mp4`.
+/// cameras of a window have one zero. Where the hall does not give it, the clip that the centre keeps, if it does; `x-clip-source`
+/// says which. Otherwise as `/cameras/{camera}/clip.mp4`.
 #[utoipa::path(get, path = "/cases/{case_id}/clip.mp4", tag = "recordings",
     params(("case_id" = String, Path, description = "case ID"), CaseClipAsked),
     responses((status = 200, content_type = "video/mp4"), (status = 206, content_type = "video/mp4"), (status = 304),
@@ -373,13 +398,19 @@ pub(super) async fn of_case(
         None => cameras.into_iter().next(),
     };
     let CaseCamera { wanted, .. } = found.ok_or_else(|| none_of(asked.camera.as_ref()))?;
-    let (plan, delivery) = wanted.fetch(&centre).await?;
+    let (plan, source) = match wanted.fetch(&centre).await {
+        Ok((plan, delivery)) => (plan, Source::Hall(delivery)),
+        Err(why) => match kept::clip_of(&centre, case, &wanted.camera).await? {
+            Some(KeptClip { plan, file }) => (plan, Source::Centre(file)),
+            None => return Err(why),
+        },
+    };
     let detail = format!("{}, {} to {}", wanted.camera, wanted.from, wanted.to);
     note(&centre, &person, "replay.case", &case.to_string(), detail).await?;
-    Ok(answer(&plan, delivery, &headers))
+    Ok(answer(&plan, source, &headers))
 }
 
-fn none_of(camera: Option<&CameraId>) -> Problem {
+pub(super) fn none_of(camera: Option<&CameraId>) -> Problem {
     match camera {
         Some(camera) => Problem::not_found(format!(
             "{camera} saw nothing of this case: its timeline lists the cameras that did"

@@ -1,14 +1,17 @@
 //! Recorded footage: clips out of the halls, what is recorded and what is missing, the timeline of a case, holds. Owns the
 //! tables `recording_…`, which say what the halls have told of their footage, and who may see it; the footage itself
-//! stays in the halls and passes through without being looked at, kept or changed.
+//! stays in the halls and passes through without being looked at or changed. What little of it the centre keeps for the
+//! time when a hall is offline is in [`kept`], with the tables `kept_…`.
 
 mod clip;
 mod holds;
+pub mod kept;
 mod listing;
 mod projection;
 pub mod range;
 mod rules;
 mod sealed;
+mod still;
 pub(crate) mod timeline;
 
 #[cfg(test)]
@@ -25,6 +28,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use projection::project;
 pub(crate) use sealed::{cameras_of_case, gaps, is_told, sealed};
+pub(crate) use still::{NoStill, still_of};
 
 use crate::{
     Centre,
@@ -48,6 +52,7 @@ pub fn routes() -> OpenApiRouter<Centre> {
         .routes(routes!(holds::release))
         .routes(routes!(rules::list))
         .routes(routes!(rules::set))
+        .merge(kept::routes())
 }
 
 /// How long a viewing is one viewing, however many ranges its player fetches, milliseconds.

@@ -10,7 +10,7 @@ use control_protocol::{
     event::{ClockQuality, EndedBy, Grade},
     footage::{
         AT_ONCE, ClipPlan, Disk, FootageAnswer, FootageAsk, Gap, Hold, NoFootage, Recordings, Run,
-        SegmentUse, SendBytes,
+        SegmentUse, SendBytes, StillFile,
     },
 };
 use futures_util::{SinkExt, StreamExt};
@@ -25,28 +25,32 @@ use crate::{
     store::StoreError,
 };
 
-const CAMERA: &str = "450103-01-W01-C1";
+pub(super) const CAMERA: &str = "450103-01-W01-C1";
 const BESIDE: &str = "450103-01-W01-C2";
 const OTHER_HALL: &str = "450103-02-W01-C1";
 const LENGTH: usize = 700_000;
+/// The bytes of every still.
+pub(super) const STILL: usize = 5_000;
 
 /// The bytes of every clip of the played hall.
-fn footage() -> Bytes {
+pub(super) fn footage() -> Bytes {
     (0..LENGTH).map(|n| (n % 251) as u8).collect::<Vec<u8>>().into()
 }
 
 /// What the played hall was asked.
 #[derive(Default)]
-struct Heard {
+pub(super) struct Heard {
     asks: Vec<FootageAsk>,
     ranges: Vec<(u64, u64)>,
     orders: Vec<Order>,
     holds: Vec<Hold>,
     /// Bytes after which it breaks off.
     breaks_at: Option<usize>,
+    /// It has no clip any more.
+    pub(super) has_lost_it: bool,
 }
 
-type Shared = Arc<Mutex<Heard>>;
+pub(super) type Shared = Arc<Mutex<Heard>>;
 
 fn plan(camera: &str, from_us: i64, to_us: i64) -> ClipPlan {
     let starts_us = from_us - 500_000;
@@ -81,7 +85,9 @@ fn plan(camera: &str, from_us: i64, to_us: i64) -> ClipPlan {
 
 fn answer(ask: &FootageAsk, heard: &Shared) -> FootageAnswer {
     match ask {
-        FootageAsk::Clip { camera, from_us, .. } if *from_us < 1_000_000_000_000_000 => {
+        FootageAsk::Clip { camera, from_us, .. }
+            if *from_us < 1_000_000_000_000_000 || heard.lock().unwrap().has_lost_it =>
+        {
             FootageAnswer::Nothing {
                 reason: NoFootage::NotRecorded,
                 why: format!("nothing was recorded of {camera} in that time"),
@@ -104,14 +110,21 @@ fn answer(ask: &FootageAsk, heard: &Shared) -> FootageAnswer {
             },
         }),
         FootageAsk::Holds {} => FootageAnswer::Holds { holds: heard.lock().unwrap().holds.clone() },
-        FootageAsk::Segment { .. } | FootageAsk::Still { .. } | FootageAsk::Finish { .. } => {
+        FootageAsk::Still { camera, at_us } => FootageAnswer::Still(StillFile {
+            camera: camera.clone(),
+            at_us: at_us - 700_000,
+            width: 640,
+            height: 360,
+            bytes: STILL as u64,
+        }),
+        FootageAsk::Segment { .. } | FootageAsk::Finish { .. } => {
             panic!("nobody asks for segments here")
         }
     }
 }
 
 /// Plays the first hall's edge agent until the centre ends.
-async fn play(rig: &Rig) -> Shared {
+pub(super) async fn play(rig: &Rig) -> Shared {
     let heard = Shared::default();
     let edge = Edge::of(rig, hall(1)).await;
     let mut channel = edge.channel(rig, "b1").await;
@@ -154,7 +167,7 @@ async fn play(rig: &Rig) -> Shared {
     heard
 }
 
-async fn ask(
+pub(super) async fn ask(
     rig: &Rig,
     who: &'static str,
     method: Method,
@@ -171,23 +184,23 @@ async fn ask(
     crate::site::assembly::router(rig.centre.clone()).oneshot(request.body(body).unwrap()).await.unwrap()
 }
 
-async fn get(rig: &Rig, who: &'static str, path: &str, headers: &[(&str, &str)]) -> Response {
+pub(super) async fn get(rig: &Rig, who: &'static str, path: &str, headers: &[(&str, &str)]) -> Response {
     ask(rig, who, Method::GET, path, headers, Value::Null).await
 }
 
-async fn bytes(response: Response) -> Bytes {
+pub(super) async fn bytes(response: Response) -> Bytes {
     axum::body::to_bytes(response.into_body(), 1 << 24).await.unwrap()
 }
 
-async fn json_of(response: Response) -> Value {
+pub(super) async fn json_of(response: Response) -> Value {
     serde_json::from_slice(&bytes(response).await).unwrap()
 }
 
-fn head<'a>(response: &'a Response, name: &str) -> &'a str {
+pub(super) fn head<'a>(response: &'a Response, name: &str) -> &'a str {
     response.headers().get(name).map_or("", |value| value.to_str().unwrap())
 }
 
-async fn audited(rig: &Rig, action: &'static str) -> Vec<(String, String)> {
+pub(super) async fn audited(rig: &Rig, action: &'static str) -> Vec<(String, String)> {
     let rows = rig.centre.store.read(move |sql| {
         let rows = sql
             .query("SELECT object, detail FROM audit WHERE action = $1 ORDER BY n", crate::params![action])?;
@@ -197,7 +210,7 @@ async fn audited(rig: &Rig, action: &'static str) -> Vec<(String, String)> {
 }
 
 /// Takes events as the intake does.
-async fn take(rig: &Rig, events: Vec<control_protocol::StoredEvent>) {
+pub(super) async fn take(rig: &Rig, events: Vec<control_protocol::StoredEvent>) {
     let written = rig.centre.store.write("events", move |tx| {
         for stored in &events {
             store_event(tx, stored)?;

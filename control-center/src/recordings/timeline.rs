@@ -16,6 +16,8 @@ use utoipa::ToSchema;
 use super::{
     clip::{PlanRow, Wanted, plan_row},
     hall_of,
+    kept::{self, KeptClipRow, KeptStillRow},
+    last_heard,
     listing::{GapRow, RunRow, recorded},
     note,
 };
@@ -190,8 +192,14 @@ pub(super) struct TimelineCamera {
     clip_url: String,
     /// What the clip is; none where there is none now.
     clip: Option<PlanRow>,
-    /// Why there is none.
+    /// `hall`, or `centre` where the hall does not give it and the centre keeps it; none where there is none.
+    clip_source: Option<&'static str>,
+    /// Why the hall does not give it.
     why: Option<String>,
+    /// What the centre keeps of it, or was to keep.
+    kept: Option<KeptClipRow>,
+    /// What was recorded and is not here, while the hall is offline.
+    absent: Vec<AbsentRow>,
     /// `hall` or `centre`: who says what is recorded.
     source: &'static str,
     /// Of when that is.
@@ -201,6 +209,29 @@ pub(super) struct TimelineCamera {
     runs: Vec<RunRow>,
     /// Gaps that touch this time.
     gaps: Vec<GapRow>,
+}
+
+/// A stretch that was recorded, and that nobody can see now.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub(super) struct AbsentRow {
+    /// From.
+    #[schema(value_type = String)]
+    from: UtcMillis,
+    /// To.
+    #[schema(value_type = String)]
+    to: UtcMillis,
+    /// `in_hall`: it lies in the hall alone. `dropped`: the centre kept it once, and its time there is over.
+    why: &'static str,
+}
+
+/// The case's hall now.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub(super) struct HallNow {
+    /// Its edge agent is connected.
+    online: bool,
+    /// When the centre last heard of it: while it is offline, since then.
+    #[schema(value_type = Option<String>)]
+    last_heard: Option<UtcMillis>,
 }
 
 /// A case in time.
@@ -221,20 +252,62 @@ pub(super) struct Timeline {
     events: Vec<TimelineEvent>,
     /// Cameras, those of the window it is at or was at last first.
     cameras: Vec<TimelineCamera>,
+    /// The hall.
+    hall: HallNow,
+    /// Stills of its key moments that the centre keeps, or was to keep.
+    stills: Vec<KeptStillRow>,
 }
 
-async fn filmed(centre: &Centre, case: CaseId, camera: &CaseCamera) -> TimelineCamera {
+/// What of `runs` lies in `from..to` and not in the clip that is here.
+fn absent(
+    runs: &[RunRow],
+    (from, to): (UtcMillis, UtcMillis),
+    here: Option<(UtcMillis, UtcMillis)>,
+    why: &'static str,
+) -> Vec<AbsentRow> {
+    // Ends of clips and runs meet within a group of pictures; what is shorter is no part of its own.
+    const SEAM_MS: i64 = 1_000;
+    let mut found = Vec::new();
+    for run in runs {
+        let (begin, end) = (run.from.max(from), run.to.min(to));
+        let parts = match here {
+            Some((first, last)) => [(begin, end.min(first)), (begin.max(last), end)],
+            None => [(begin, end), (end, end)],
+        };
+        let long = parts.into_iter().filter(|(from, to)| to.0.saturating_sub(from.0) > SEAM_MS);
+        found.extend(long.map(|(from, to)| AbsentRow { from, to, why }));
+    }
+    found
+}
+
+async fn filmed(
+    centre: &Centre,
+    case: CaseId,
+    camera: &CaseCamera,
+    kept: Option<KeptClipRow>,
+) -> TimelineCamera {
     let CaseCamera { wanted, name, window } = camera;
     let times = (wanted.from, wanted.to);
     let (plan, listed) =
         tokio::join!(wanted.fetch(centre), recorded(centre, &wanted.hall, &wanted.camera, times));
-    let (clip, why) = match plan {
-        Ok((plan, _)) => (Some(plan_row(plan)), None),
-        Err(problem) => (None, Some(problem.detail)),
+    let (clip, clip_source, why) = match plan {
+        Ok((plan, _)) => (Some(plan_row(plan)), Some("hall"), None),
+        // A store that fails now has failed the timeline already, or will.
+        Err(problem) => match kept::clip_of(centre, case, &wanted.camera).await.unwrap_or_default() {
+            Some(here) => (Some(plan_row(here.plan)), Some("centre"), Some(problem.detail)),
+            None => (None, None, Some(problem.detail)),
+        },
     };
     let (source, as_of, runs, gaps) = match listed {
         Ok(listed) => (listed.source, listed.as_of, listed.runs, listed.gaps),
         Err(_) => ("centre", None, Vec::new(), Vec::new()),
+    };
+    let absent = if source == "hall" {
+        Vec::new()
+    } else {
+        let here = clip.as_ref().map(|clip| (clip.from, clip.to));
+        let dropped = kept.as_ref().is_some_and(|kept| kept.state == "dropped");
+        absent(&runs, times, here, if dropped { "dropped" } else { "in_hall" })
     };
     TimelineCamera {
         camera: wanted.camera.clone(),
@@ -244,7 +317,10 @@ async fn filmed(centre: &Centre, case: CaseId, camera: &CaseCamera) -> TimelineC
         to: wanted.to,
         clip_url: format!("/api/v1/cases/{case}/clip.mp4?camera={}", wanted.camera),
         clip,
+        clip_source,
         why,
+        kept,
+        absent,
         source,
         as_of,
         runs,
@@ -291,7 +367,7 @@ pub(super) async fn timeline(
     Named(case): Named<CaseId>,
 ) -> Result<Json<Timeline>, Problem> {
     let (asker, now) = (person.clone(), centre.clock.now());
-    let (SeenCase { row, events, cameras }, trouble) = centre
+    let (SeenCase { row, events, cameras }, trouble, stills, clips, last_heard) = centre
         .store
         .read(move |sql| {
             let seen = case_cameras(sql, &asker, case, now)?;
@@ -301,11 +377,20 @@ pub(super) async fn timeline(
                 Some((from, to)) => trouble(sql, &seen.cameras, from, to)?,
                 None => Vec::new(),
             };
-            Ok::<_, Problem>((seen, trouble))
+            let (stills, clips) = (kept::stills_of_case(sql, case)?, kept::clips_of_case(sql, case)?);
+            let heard = match seen.row.hall.parse() {
+                Ok(hall) => last_heard(sql, &hall)?,
+                Err(_) => None,
+            };
+            Ok::<_, Problem>((seen, trouble, stills, clips, heard))
         })
         .await?;
     note(&centre, &person, "replay.timeline", &case.to_string(), String::new()).await?;
-    let cameras = join_all(cameras.iter().map(|camera| filmed(&centre, case, camera))).await;
+    let kept_of =
+        |camera: &CaseCamera| clips.iter().find(|clip| clip.camera == camera.wanted.camera).cloned();
+    let filming = cameras.iter().map(|camera| filmed(&centre, case, camera, kept_of(camera)));
+    let cameras = join_all(filming).await;
+    let online = row.hall.parse().is_ok_and(|hall| centre.nodes.registry().of_hall(&hall).is_some());
     let of_this = |event: &&Event| event.case.as_ref() != Some(&case);
     let mut rows: Vec<TimelineEvent> = events.iter().map(|event| row_of(event, true, &cameras)).collect();
     rows.extend(trouble.iter().filter(of_this).map(|event| row_of(event, false, &cameras)));
@@ -323,5 +408,27 @@ pub(super) async fn timeline(
         case: row,
         events: rows,
         cameras,
+        hall: HallNow { online, last_heard },
+        stills,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_here_is_what_was_recorded_around_the_clip() {
+        let run = |from, to| RunRow { from: UtcMillis(from), to: UtcMillis(to), frames: None, bytes: None };
+        let times = (UtcMillis(10_000), UtcMillis(90_000));
+        let found = |here: Option<(i64, i64)>| {
+            let here = here.map(|(from, to)| (UtcMillis(from), UtcMillis(to)));
+            let rows = absent(&[run(0, 40_000), run(50_000, 95_000)], times, here, "in_hall");
+            rows.into_iter().map(|row| (row.from.0, row.to.0)).collect::<Vec<_>>()
+        };
+        assert_eq!(found(None), [(10_000, 40_000), (50_000, 90_000)]);
+        assert_eq!(found(Some((20_000, 60_000))), [(10_000, 20_000), (60_000, 90_000)]);
+        assert_eq!(found(Some((9_500, 89_500))), []);
+        assert_eq!(found(Some((10_000, 45_000))), [(50_000, 90_000)]);
+    }
 }

@@ -34,7 +34,12 @@ use crate::{
     evidence::{Evidence, key::EvidenceKey},
     live::Live,
     nodes::{self, Nodes},
-    params, queue, statistics,
+    params, queue,
+    recordings::{
+        Viewings,
+        kept::{self, Kept, Limits},
+    },
+    statistics,
     store::{Store, StoreError, Tx},
     webhooks::{Runner, Secrets},
 };
@@ -106,13 +111,13 @@ async fn serve(
         announce(&name, &password);
     }
     statistics::rebuild::build_missing(&store).await?;
-    let centre = centre(&config.data, store.clone(), clock.clone(), stop.clone()).await?;
+    let centre = centre(&config.data, config.keep, store.clone(), clock.clone(), stop.clone()).await?;
     let nodes = centre.nodes.clone();
     let data = config.data.clone();
     let audit_key = tokio::task::spawn_blocking(move || AuditKey::open(&data)).await??;
     let signing = checkpoint::keep(store.clone(), clock.clone(), audit_key, stop.clone());
     let signing = tokio::spawn(signing);
-    let kept = store.clone();
+    let database = store.clone();
     let sending = Runner::new(store, clock.clone(), centre.webhooks.clone()).run(stop.clone());
     let mut sending = work.spawn(sending);
     let site_listener = bind(config.listen).context("the people's site")?;
@@ -137,6 +142,7 @@ async fn serve(
     let mut server = axum_server::from_tcp(site_listener)?.acceptor(acceptor).handle(handle.clone());
     server.http_builder().http1().timer(hyper_util::rt::TokioTimer::new()).header_read_timeout(HEADERS);
     let mut scores = work.spawn(queue::keep_scores(centre.clone()));
+    let mut keeping = work.spawn(kept::keep(centre.clone()));
     let service = beside(assembly::router(centre), work).into_make_service_with_connect_info::<SocketAddr>();
     let mut site = tokio::spawn(server.serve(service));
     let nodes_listener = tokio::net::TcpListener::from_std(nodes_listener)?;
@@ -145,7 +151,7 @@ async fn serve(
     let mut node_side =
         tokio::spawn(async move { nodes::serve::serve(nodes, nodes_listener, &names, nodes_stop).await });
     write_addresses(&config.data, &addresses)?;
-    let watchdog = tokio::spawn(service::watch(kept.clone()));
+    let watchdog = tokio::spawn(service::watch(database.clone()));
     service::say(sd_notify::NotifyState::Ready);
     tracing::info!(site = addresses.site, nodes = addresses.nodes, pin = addresses.pin, "the centre serves");
     let ended = tokio::select! {
@@ -153,7 +159,7 @@ async fn serve(
         biased;
         () = stop.cancelled() => Ok(()),
         result = &mut site => Err(anyhow::anyhow!("the people's site ended by itself: {result:?}")),
-        why = kept.failure() => Err(anyhow::anyhow!("the database cannot be written: {why}")),
+        why = database.failure() => Err(anyhow::anyhow!("the database cannot be written: {why}")),
         result = &mut node_side => Err(anyhow::anyhow!("the node listener ended by itself: {result:?}")),
     };
     tracing::info!("the centre stops");
@@ -169,6 +175,7 @@ async fn serve(
             let _ = (&mut node_side).await;
         }
         let _ = (&mut scores).await;
+        let _ = (&mut keeping).await;
         let _ = (&mut sending).await;
         // What was done until now is signed before the store closes.
         let _ = signing.await;
@@ -178,13 +185,20 @@ async fn serve(
         site.abort();
         node_side.abort();
         scores.abort();
+        keeping.abort();
         sending.abort();
     }
     ended
 }
 
 /// A centre over `store` with its keys in the data folder, which serves nothing yet.
-pub async fn centre(data: &Path, store: Store, clock: Clock, stop: CancellationToken) -> Result<Centre> {
+pub async fn centre(
+    data: &Path,
+    keep: Limits,
+    store: Store,
+    clock: Clock,
+    stop: CancellationToken,
+) -> Result<Centre> {
     let nodes = Nodes::open(data, store.clone(), clock.clone()).await?;
     let folder = data.to_owned();
     let (doorkeeper, key, webhooks) = tokio::task::spawn_blocking(move || {
@@ -200,7 +214,8 @@ pub async fn centre(data: &Path, store: Store, clock: Clock, stop: CancellationT
         nodes,
         live,
         evidence: Evidence::new(key, data.join("evidence")),
-        viewings: crate::recordings::Viewings::default(),
+        viewings: Viewings::default(),
+        kept: Kept::new(data.join(kept::FOLDER), keep),
         outlooks: queue::Outlooks::default(),
         webhooks,
         stop,

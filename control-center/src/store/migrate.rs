@@ -24,6 +24,7 @@ const STEPS: &[(&str, &str)] = &[
     ("0011_webhooks", include_str!("migrations/0011_webhooks.sql")),
     ("0012_tickets_waiting", include_str!("migrations/0012_tickets_waiting.sql")),
     ("0013_trust", include_str!("migrations/0013_trust.sql")),
+    ("0014_kept", include_str!("migrations/0014_kept.sql")),
 ];
 
 /// The lowest schema version whose programs can work with the database as the last step leaves it. A step that does more

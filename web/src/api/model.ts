@@ -275,7 +275,38 @@ export interface CaseCamera extends Recordings {
   clip_url: string;
   /** None where there is no clip now; `why` says why. */
   clip: { from: string; to: string } | null;
+  /** Who gives the clip: the hall, or the centre, which kept it. */
+  clip_source: "hall" | "centre" | null;
   why: string | null;
+  /** What the centre keeps of it, or was to keep. */
+  kept: KeptClip | null;
+  /** What was recorded and cannot be seen now. */
+  absent: { from: string; to: string; why: "in_hall" | "dropped" }[];
+}
+
+/** A clip at the centre. */
+export interface KeptClip {
+  camera: string;
+  state: "asked" | "kept" | "failed" | "dropped";
+  why: string | null;
+  asked_by: string;
+  asked_at: string;
+  kept_at: string | null;
+  from: string | null;
+  to: string | null;
+  bytes: number | null;
+}
+
+/** A still of a key moment, kept at the centre. */
+export interface KeptStill {
+  id: string;
+  camera: string;
+  at: string;
+  shows: string;
+  state: "wanted" | "kept" | "missing" | "dropped";
+  why: string | null;
+  taken_at: string | null;
+  url: string | null;
 }
 
 /** `GET /cases/{case_id}/timeline` */
@@ -286,6 +317,8 @@ export interface CaseReplay {
   clock: string;
   events: CaseTimelineEvent[];
   cameras: CaseCamera[];
+  hall: { online: boolean; last_heard: string | null };
+  stills: KeptStill[];
 }
 
 /** Something that is wrong at a hall. */

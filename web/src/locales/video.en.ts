@@ -11,6 +11,13 @@ const en: typeof zh = {
     },
   },
   fault: { title: "Faulty picture", black: "Black", frozen: "Frozen", blocked: "Blocked", out_of_focus: "Out of focus", moved: "Moved" },
+  kept: {
+    away_since: "The hall has been offline since {time}", away_never: "The hall is offline", away_for: "for {age}", here: "The centre has {clips} clips and {stills} stills", from_centre: "kept at the centre", still: "Still: {what} {time}",
+    absent: { in_hall: "This stretch lies in the hall alone, and the hall is offline", dropped: "The centre kept it once; its time is over, and the hall is offline" },
+    hint: "What is kept at the centre can be seen while the hall is offline. Who asks for it is written down.", keep: "Keep at the centre", waiting: "Fetching…", none: "not kept", not_now: "The hall is offline: nothing can be fetched now", refused: "Your role does not have footage kept",
+    state: { asked: "being fetched ({who})", kept: "kept since {time} ({who})", failed: "failed: {why}", dropped: "dropped: {why}" },
+    why: { days: "older than the days that are kept", bytes: "no room; the oldest go first" },
+  },
   ptz: {
     title: "Move the camera", open: "Move", close: "Close moving", up: "Up", down: "Down", left: "Left", right: "Right", in: "Zoom in", out: "Zoom out", speed: "Speed", slow: "slow", middle: "medium", fast: "fast",
     presets: "Places", none: "The camera remembers no places", asking: "Asking the camera…", went: "Going to “{name}”", hint: "Hold to move, let go to stop; with the keyboard hold space or enter", not_movable: "This camera cannot be moved",

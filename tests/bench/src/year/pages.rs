@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context, Result};
 use axum::{Router, body::Body};
-use control_center::{Clock, site, store::Store};
+use control_center::{Clock, recordings::kept::Limits, site, store::Store};
 use control_protocol::UtcMillis;
 use http::{Request, StatusCode, header};
 use jiff::Zoned;
@@ -63,7 +63,8 @@ pub(super) async fn measure(
     loaded: Loaded,
 ) -> Result<()> {
     let stop = CancellationToken::new();
-    let centre = site::serve::centre(folder, store.clone(), Clock::system(), stop.clone()).await?;
+    let centre =
+        site::serve::centre(folder, Limits::default(), store.clone(), Clock::system(), stop.clone()).await?;
     let router = site::assembly::router(centre);
     let cookies = [sign_in(&router, "region").await?, sign_in(&router, "county").await?];
     let coming = tokio::spawn(come_in(store.clone(), world, order, loaded, stop.clone())?);
