@@ -12,7 +12,7 @@ use crate::{
     live::Live,
     nodes::Nodes,
     queue::Outlooks,
-    recordings::{Viewings, kept::Kept},
+    recordings::{Viewings, copy::Copies, kept::Kept},
     store::Store,
     webhooks::Secrets,
 };
@@ -62,6 +62,8 @@ pub struct Parts {
     pub viewings: Viewings,
     /// What the centre keeps of footage.
     pub kept: Kept,
+    /// Who makes a viewing copy.
+    pub copies: Copies,
     /// What forecasts of waiting times rest on.
     pub outlooks: Outlooks,
     /// What makes the secrets of webhooks.

@@ -7,7 +7,7 @@ use std::{
 
 use serde::Deserialize;
 
-use crate::recordings::kept::Limits;
+use crate::recordings::{copy::USUAL_AT_ONCE, kept::Limits};
 
 /// How a centre runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub struct Config {
     pub import: Option<PathBuf>,
     /// How much footage it keeps itself.
     pub keep: Limits,
+    /// Viewing copies made at once.
+    pub copies_at_once: usize,
 }
 
 /// The same as a file; every key may be left out, an unknown one is refused.
@@ -46,6 +48,8 @@ pub struct ConfigFile {
     pub keep_clip_bytes: Option<u64>,
     /// Bytes of stills that are kept at the centre.
     pub keep_still_bytes: Option<u64>,
+    /// Viewing copies made at once.
+    pub copies_at_once: Option<usize>,
 }
 
 impl ConfigFile {
@@ -72,6 +76,7 @@ impl ConfigFile {
                 .unwrap_or(SocketAddr::from(([0, 0, 0, 0], 9443))),
             site_names,
             import: over.import.or(self.import),
+            copies_at_once: over.copies_at_once.or(self.copies_at_once).unwrap_or(USUAL_AT_ONCE),
             keep: Limits {
                 days: over.keep_footage_days.or(self.keep_footage_days).unwrap_or(usual.days),
                 clip_bytes: over.keep_clip_bytes.or(self.keep_clip_bytes).unwrap_or(usual.clip_bytes),

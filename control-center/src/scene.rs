@@ -137,6 +137,7 @@ impl Scene {
                 folder.path().join(crate::recordings::kept::FOLDER),
                 crate::recordings::kept::Limits::default(),
             ),
+            copies: crate::recordings::copy::Copies::new(1),
             outlooks: crate::queue::Outlooks::default(),
             webhooks: crate::webhooks::Secrets::open(folder.path()).unwrap(),
             stop,

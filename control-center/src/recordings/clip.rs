@@ -12,12 +12,13 @@ use control_protocol::{
     event::ClockQuality,
     footage::{ClipPlan, FootageAnswer, FootageAsk, LONGEST_CLIP_US},
 };
+use futures_util::StreamExt;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    allowed,
+    allowed, copy,
     kept::{self, KeptClip},
     listing::{GapRow, gap_row, told},
     micros, millis, not_there, note,
@@ -27,7 +28,7 @@ use super::{
 };
 use crate::{
     Centre,
-    access::{Action, Person},
+    access::{Action, Person, audit},
     nodes::{Delivery, NotDelivered},
     site::{
         extract::{Asked, Named},
@@ -374,16 +375,26 @@ pub(super) struct CaseClipAsked {
     /// One of the case's cameras; the first of the window it was last called at where it is left out.
     #[param(value_type = Option<String>)]
     camera: Option<CameraId>,
+    /// A viewing copy instead of the original: `watermarked`, with who takes it and when burnt in.
+    #[param(value_type = Option<String>)]
+    copy: Option<CopyAsked>,
+}
+
+/// A kind of copy.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum CopyAsked {
+    Watermarked,
 }
 
 /// The footage of a case as MP4: its time at the camera's window, with half a minute before and after. Clips of several
 /// cameras of a window have one zero. Where the hall does not give it, the clip that the centre keeps, if it does; `x-clip-source`
-/// says which. Otherwise as `/cameras/{camera}/clip.mp4`.
+/// says which. With `copy=watermarked` a viewing copy, coded anew without sound, whole and with no ranges. Otherwise as `/cameras/{camera}/clip.mp4`.
 #[utoipa::path(get, path = "/cases/{case_id}/clip.mp4", tag = "recordings",
     params(("case_id" = String, Path, description = "case ID"), CaseClipAsked),
     responses((status = 200, content_type = "video/mp4"), (status = 206, content_type = "video/mp4"), (status = 304),
         (status = 403, body = Problem), (status = 404, body = Problem), (status = 416, body = Problem),
-        (status = 503, body = Problem)))]
+        (status = 422, body = Problem), (status = 501, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn of_case(
     State(centre): State<Centre>,
     person: Person,
@@ -406,8 +417,49 @@ pub(super) async fn of_case(
         },
     };
     let detail = format!("{}, {} to {}", wanted.camera, wanted.from, wanted.to);
+    if let Some(CopyAsked::Watermarked) = asked.copy {
+        return copied(&centre, &person, case, (&plan, source), detail).await;
+    }
     note(&centre, &person, "replay.case", &case.to_string(), detail).await?;
     Ok(answer(&plan, source, &headers))
+}
+
+/// Makes and answers a viewing copy of a clip.
+async fn copied(
+    centre: &Centre,
+    person: &Person,
+    case: CaseId,
+    (plan, source): (&ClipPlan, Source),
+    detail: String,
+) -> Result<Response, Problem> {
+    let turn = centre.copies.turn(plan)?;
+    let now = centre.clock.now();
+    let (asker, object) = (person.clone(), case.to_string());
+    centre
+        .store
+        .write("audit of a copy", move |tx| {
+            audit::audit(tx.sql, &asker, "replay.copy", &object, &detail, now)
+        })
+        .await?;
+    let (folder, words) = (centre.data.join(kept::FOLDER), copy::words(&person.name, now));
+    let original = match source {
+        Source::Hall(delivery) => delivery.bytes(0..plan.bytes).boxed(),
+        Source::Centre(file) => {
+            let stream = kept::body(file, 0..plan.bytes).into_data_stream();
+            stream.map(|part| part.map_err(std::io::Error::other)).boxed()
+        }
+    };
+    let file = copy::make(&folder, original, &words).await?;
+    drop(turn);
+    let bytes = file.metadata().map_err(copy::NoCopy::Disk)?.len();
+    let mut response = kept::body(file, 0..bytes).into_response();
+    let headers = response.headers_mut();
+    put(headers, header::CONTENT_TYPE, "video/mp4");
+    put(headers, header::CONTENT_LENGTH, &bytes.to_string());
+    put(headers, header::CACHE_CONTROL, "no-store");
+    let name = format!("attachment; filename=\"{case}_{}_copy.mp4\"", plan.camera);
+    put(headers, header::CONTENT_DISPOSITION, &name);
+    Ok(response)
 }
 
 pub(super) fn none_of(camera: Option<&CameraId>) -> Problem {

@@ -4,6 +4,7 @@
 //! time when a hall is offline is in [`kept`], with the tables `kept_…`.
 
 mod clip;
+pub mod copy;
 mod holds;
 pub mod kept;
 mod listing;

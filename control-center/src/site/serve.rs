@@ -37,6 +37,7 @@ use crate::{
     params, queue,
     recordings::{
         Viewings,
+        copy::Copies,
         kept::{self, Kept, Limits},
     },
     statistics,
@@ -111,7 +112,14 @@ async fn serve(
         announce(&name, &password);
     }
     statistics::rebuild::build_missing(&store).await?;
-    let centre = centre(&config.data, config.keep, store.clone(), clock.clone(), stop.clone()).await?;
+    let centre = centre(
+        &config.data,
+        (config.keep, config.copies_at_once),
+        store.clone(),
+        clock.clone(),
+        stop.clone(),
+    )
+    .await?;
     let nodes = centre.nodes.clone();
     let data = config.data.clone();
     let audit_key = tokio::task::spawn_blocking(move || AuditKey::open(&data)).await??;
@@ -194,7 +202,7 @@ async fn serve(
 /// A centre over `store` with its keys in the data folder, which serves nothing yet.
 pub async fn centre(
     data: &Path,
-    keep: Limits,
+    (keep, copies_at_once): (Limits, usize),
     store: Store,
     clock: Clock,
     stop: CancellationToken,
@@ -216,6 +224,7 @@ pub async fn centre(
         evidence: Evidence::new(key, data.join("evidence")),
         viewings: Viewings::default(),
         kept: Kept::new(data.join(kept::FOLDER), keep),
+        copies: Copies::new(copies_at_once),
         outlooks: queue::Outlooks::default(),
         webhooks,
         stop,

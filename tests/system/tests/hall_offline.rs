@@ -1,7 +1,10 @@
 //! A hall goes offline: of a case that was served before, the centre still has the stills of its key moments and the clip that a
 //! supervisor had sent up, playable and by ranges; and nobody of another area sees them.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, Result, ensure};
 use region::{
@@ -45,6 +48,76 @@ async fn curl(stage: &Stage, api: &Api, path: &str, more: &[&str], to: &Path) ->
     Ok(std::fs::read_to_string(head)?.to_lowercase())
 }
 
+/// The grey values of a corner of a file's first picture: 160 by 24 pixels.
+async fn corner(file: &Path, (x, y): (u32, u32)) -> Result<Vec<u8>> {
+    let crop = format!("crop=160:24:{x}:{y},format=gray");
+    let to = file.with_extension(format!("{x}.gray"));
+    let (from, into) = (file.display().to_string(), to.display().to_string());
+    let arguments =
+        ["-v", "error", "-y", "-i", &from, "-frames:v", "1", "-vf", &crop, "-f", "rawvideo", &into];
+    run(Path::new("ffmpeg"), &arguments, "").await?;
+    Ok(std::fs::read(to)?)
+}
+
+fn apart(one: &[u8], other: &[u8]) -> f64 {
+    let sum: u64 = one.iter().zip(other).map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
+    sum as f64 / one.len().max(1) as f64
+}
+
+/// A viewing copy has the mark in its pictures; the original is what it was.
+async fn copied(stage: &Stage, api: &Api, case: &str, folder: &Path) -> Result<()> {
+    let clip = format!("/api/v1/cases/{case}/clip.mp4");
+    let (before, copy, after) =
+        (folder.join("before.mp4"), folder.join("copy.mp4"), folder.join("after.mp4"));
+    // The kept clip ends before the case's last half minute has passed; both are asked for once it has.
+    tokio::time::sleep(Duration::from_secs(36)).await;
+    let recordings =
+        stage.region.halls[0].edge_config_path().parent().context("no folder")?.join("edge/recordings");
+    let sealed = sealed(&recordings)?;
+    ensure!(!sealed.is_empty(), "nothing is sealed in {}", recordings.display());
+    curl(stage, api, &clip, &[], &before).await?;
+    let head = curl(stage, api, &format!("{clip}?copy=watermarked"), &[], &copy).await?;
+    ensure!(head.contains("_copy.mp4"), "{head}");
+    curl(stage, api, &clip, &[], &after).await?;
+    ensure!(std::fs::read(&before)? == std::fs::read(&after)?, "the original is another one");
+    for (path, digest) in &sealed {
+        ensure!(
+            control_protocol::Digest::of(&std::fs::read(path)?) == *digest,
+            "{} was changed",
+            path.display()
+        );
+    }
+    let played = (decode(&before).await?.frames, decode(&copy).await?.frames);
+    let marked = apart(&corner(&before, (8, 8)).await?, &corner(&copy, (8, 8)).await?);
+    let elsewhere = apart(&corner(&before, (200, 200)).await?, &corner(&copy, (200, 200)).await?);
+    println!(
+        "{} frames, {} in the copy; where the mark is they are {marked:.1} apart, elsewhere {elsewhere:.1}; {} segments unchanged",
+        played.0,
+        played.1,
+        sealed.len()
+    );
+    ensure!(marked > 20.0 && elsewhere < 8.0, "no mark, or more than a mark");
+    Ok(())
+}
+
+/// The recordings that lie below `folder` and are not written to any more, with their digests.
+fn sealed(folder: &Path) -> Result<Vec<(PathBuf, control_protocol::Digest)>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            found.extend(sealed(&path)?);
+        } else if path.extension().is_some_and(|end| end == "mp4") {
+            let bytes = std::fs::read(&path)?;
+            found.push((path, control_protocol::Digest::of(&bytes)));
+        }
+    }
+    // The newest is being written.
+    found.sort_by(|a, b| a.0.cmp(&b.0));
+    found.pop();
+    Ok(found)
+}
+
 #[tokio::test]
 async fn the_centre_has_what_it_kept_while_the_hall_is_away() -> Result<()> {
     let mut plan = RegionPlan::of(1, 1, 0, footage());
@@ -84,6 +157,7 @@ async fn the_centre_has_what_it_kept_while_the_hall_is_away() -> Result<()> {
     .await?;
     println!("kept: {kept}");
 
+    copied(&stage, &county, &id, folder.path()).await?;
     let edge = &mut stage.region.halls.first_mut().context("no hall")?.edge;
     edge.stop(Duration::from_secs(8)).await?;
     let line = until("a hall that is offline", LIMIT, async || {

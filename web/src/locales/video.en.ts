@@ -11,6 +11,7 @@ const en: typeof zh = {
     },
   },
   fault: { title: "Faulty picture", black: "Black", frozen: "Frozen", blocked: "Blocked", out_of_focus: "Out of focus", moved: "Moved" },
+  copy: { marked: "Watermarked copy", hint: "Coded anew without sound, with your name and the time in every picture; the original stays as it is. It takes a while, and is written down." },
   kept: {
     away_since: "The hall has been offline since {time}", away_never: "The hall is offline", away_for: "for {age}", here: "The centre has {clips} clips and {stills} stills", from_centre: "kept at the centre", still: "Still: {what} {time}",
     absent: { in_hall: "This stretch lies in the hall alone, and the hall is offline", dropped: "The centre kept it once; its time is over, and the hall is offline" },

@@ -9,6 +9,7 @@ export default {
     },
   },
   fault: { title: "画面异常", black: "画面全黑", frozen: "画面静止", blocked: "镜头遮挡", out_of_focus: "画面模糊", moved: "镜头移位" },
+  copy: { marked: "带水印副本", hint: "重新编码，画面上写有您的名字和时间，无声音；原件不变。制作需要一些时间，会留痕。" },
   kept: {
     away_since: "大厅自 {time} 起离线", away_never: "大厅离线", away_for: "已 {age}", here: "中心存有 {clips} 段录像、{stills} 张截图", from_centre: "中心留存", still: "截图：{what} {time}",
     absent: { in_hall: "大厅离线，这段录像只在大厅", dropped: "中心曾留存，已到期清除；大厅离线" },

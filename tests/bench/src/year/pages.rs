@@ -64,7 +64,8 @@ pub(super) async fn measure(
 ) -> Result<()> {
     let stop = CancellationToken::new();
     let centre =
-        site::serve::centre(folder, Limits::default(), store.clone(), Clock::system(), stop.clone()).await?;
+        site::serve::centre(folder, (Limits::default(), 1), store.clone(), Clock::system(), stop.clone())
+            .await?;
     let router = site::assembly::router(centre);
     let cookies = [sign_in(&router, "region").await?, sign_in(&router, "county").await?];
     let coming = tokio::spawn(come_in(store.clone(), world, order, loaded, stop.clone())?);
