@@ -31,10 +31,6 @@ const LARGEST: u64 = 2 << 30;
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
 /// The longest name that is written, in characters.
 const LONGEST_NAME: usize = 40;
-/// A dot of a letter is so many pixels wide and high.
-const DOT: usize = 2;
-/// Pixels around the writing.
-const EDGE: usize = 6;
 /// The program, of the package gstreamer1.0-tools.
 const PROGRAM: &str = "gst-launch-1.0";
 
@@ -66,38 +62,11 @@ impl Copies {
     }
 }
 
-/// What is written into the pictures.
+/// What is written into the pictures. Only letters, digits and what is harmless: it is read as markup and as a pipeline.
 pub(super) fn words(name: &str, at: UtcMillis) -> String {
-    let mut written = String::new();
-    for character in name.chars().take(LONGEST_NAME) {
-        // There are letters here for ASCII alone; another character is named by its number.
-        match character {
-            ' '..='~' => written.push(character),
-            other => written.push_str(&format!("[U+{:04X}]", u32::from(other))),
-        }
-    }
-    format!("{written} {}", at.timestamp().strftime("%Y-%m-%d %H:%M:%SZ"))
-}
-
-/// The words as a picture (PPM): white on black, so that they are read over anything.
-fn picture(words: &str) -> Vec<u8> {
-    let letters: Vec<[u8; 8]> = words
-        .chars()
-        .map(|c| font8x8::legacy::BASIC_LEGACY.get(c as usize).copied().unwrap_or_default())
-        .collect();
-    let (width, height) = (letters.len() * 8 * DOT + 2 * EDGE, 8 * DOT + 2 * EDGE);
-    let mut bytes = format!("P6\n{width} {height}\n255\n").into_bytes();
-    for y in 0..height {
-        for x in 0..width {
-            let dot = x.checked_sub(EDGE).zip(y.checked_sub(EDGE)).is_some_and(|(x, y)| {
-                let (column, row) = (x / DOT, y / DOT);
-                let letter = letters.get(column / 8).and_then(|letter| letter.get(row));
-                letter.is_some_and(|bits| bits >> (column % 8) & 1 == 1)
-            });
-            bytes.extend([if dot { 255 } else { 0 }; 3]);
-        }
-    }
-    bytes
+    let harmless = |c: char| if c.is_alphanumeric() || " .-@".contains(c) { c } else { '_' };
+    let name: String = name.chars().take(LONGEST_NAME).map(harmless).collect();
+    format!("{name} {}", at.timestamp().strftime("%Y-%m-%d %H:%M:%SZ"))
 }
 
 /// Why there is no copy.
@@ -111,7 +80,7 @@ pub(super) enum NoCopy {
     Disk(#[from] io::Error),
     /// There is no GStreamer here.
     #[error(
-        "copies are made by GStreamer, which is not on the centre's machine: install gstreamer1.0-tools, \
+        "copies are made by GStreamer, which is not on the centre's machine: install gstreamer1.0-tools, gstreamer1.0-x, \
          gstreamer1.0-plugins-good, -bad, -ugly and gstreamer1.0-libav"
     )]
     NoProgram,
@@ -143,11 +112,10 @@ pub(super) async fn make(
     original: impl Stream<Item = io::Result<Bytes>> + Send,
     words: &str,
 ) -> Result<File, NoCopy> {
-    let (folder, mark) = (folder.to_owned(), picture(words));
+    let folder = folder.to_owned();
     let begun = tokio::task::spawn_blocking(move || {
         std::fs::create_dir_all(&folder)?;
         let place = tempfile::Builder::new().prefix("copy-").tempdir_in(&folder)?;
-        std::fs::write(place.path().join("mark.ppm"), mark)?;
         Ok::<_, io::Error>((File::create_new(place.path().join("in.mp4"))?, place))
     });
     let (mut file, place) = begun.await.map_err(io::Error::other)??;
@@ -158,7 +126,7 @@ pub(super) async fn make(
         file = wrote.await.map_err(io::Error::other)??;
     }
     drop(file);
-    launch(PROGRAM, place.path()).await?;
+    launch(PROGRAM, place.path(), words).await?;
     let opened = tokio::task::spawn_blocking(move || {
         let file = File::open(place.path().join("out.mp4"));
         drop(place);
@@ -167,14 +135,17 @@ pub(super) async fn make(
     Ok(opened.await.map_err(io::Error::other)??)
 }
 
-async fn launch(program: &str, place: &Path) -> Result<(), NoCopy> {
-    const PIPELINE: &str = "filesrc location=in.mp4 ! decodebin ! videoconvert ! \
-        gdkpixbufoverlay location=mark.ppm offset-x=8 offset-y=8 ! videoconvert ! \
-        x264enc speed-preset=veryfast key-int-max=50 ! h264parse ! mp4mux faststart=true ! filesink location=out.mp4";
+async fn launch(program: &str, place: &Path, words: &str) -> Result<(), NoCopy> {
+    const READ: &str = "filesrc location=in.mp4 ! decodebin ! videoconvert ! textoverlay valignment=top \
+        halignment=left xpad=8 ypad=8 shaded-background=true shading-value=200";
+    const WRITE: &str = "! videoconvert ! x264enc speed-preset=veryfast key-int-max=50 ! h264parse ! mp4mux faststart=true \
+        ! filesink location=out.mp4";
     // The event path comes first, whatever is copied.
     let child = Command::new("nice")
         .args(["-n", "10", program, "-q"])
-        .args(PIPELINE.split_ascii_whitespace())
+        .args(READ.split_ascii_whitespace())
+        .args([format!("text=\"{words}\""), "font-desc=\"Sans 14\"".to_owned()])
+        .args(WRITE.split_ascii_whitespace())
         .current_dir(place)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
@@ -200,29 +171,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_and_when_is_written_in_letters_there_are() {
+    fn what_is_written_is_a_name_and_a_time_and_nothing_else() {
         let at = UtcMillis(1_795_309_200_000);
-        assert_eq!(words("li.na", at), "li.na 2026-11-22 01:00:00Z");
-        assert!(words("王\n", at).starts_with("[U+738B][U+000A] 2026"));
+        assert_eq!(words("王丽娜", at), "王丽娜 2026-11-22 01:00:00Z");
+        let odd = words("a\" ! filesink location=/x <b>&\\\n", at);
+        assert_eq!(odd, "a_ _ filesink location__x _b____ 2026-11-22 01:00:00Z");
         assert!(words(&"x".repeat(500), at).len() < 70);
-    }
-
-    #[test]
-    fn the_mark_is_a_picture_with_writing_in_it() {
-        let ppm = picture("A1");
-        let head = format!("P6\n{} {}\n255\n", 2 * 8 * DOT + 2 * EDGE, 8 * DOT + 2 * EDGE);
-        assert!(ppm.starts_with(head.as_bytes()));
-        let pixels = &ppm[head.len()..];
-        assert_eq!(pixels.len(), (2 * 8 * DOT + 2 * EDGE) * (8 * DOT + 2 * EDGE) * 3);
-        let white = pixels.iter().filter(|value| **value == 255).count();
-        assert!(white > 0 && white < pixels.len() / 2);
-        assert_ne!(picture("A1"), picture("A2"));
     }
 
     #[tokio::test]
     async fn a_machine_without_the_program_says_what_to_install() {
         let place = tempfile::tempdir().unwrap();
-        let error = launch("no-such-program-anywhere", place.path()).await.unwrap_err();
+        let error = launch("no-such-program-anywhere", place.path(), "x").await.unwrap_err();
         assert!(matches!(error, NoCopy::NoProgram), "{error}");
     }
 }
