@@ -155,7 +155,7 @@ fn exact(us: i64) -> String {
 /// Where a clip's bytes come from.
 enum Source {
     /// Its hall.
-    Hall(Delivery),
+    Hall(Box<Delivery>),
     /// The centre, which kept it.
     Centre(std::fs::File),
 }
@@ -259,7 +259,7 @@ pub(super) async fn of_camera(
         format!("{} to {}", wanted.from, wanted.to),
     )
     .await?;
-    Ok(answer(&plan, Source::Hall(delivery), &headers))
+    Ok(answer(&plan, Source::Hall(Box::new(delivery)), &headers))
 }
 
 async fn of_one(
@@ -410,7 +410,7 @@ pub(super) async fn of_case(
     };
     let CaseCamera { wanted, .. } = found.ok_or_else(|| none_of(asked.camera.as_ref()))?;
     let (plan, source) = match wanted.fetch(&centre).await {
-        Ok((plan, delivery)) => (plan, Source::Hall(delivery)),
+        Ok((plan, delivery)) => (plan, Source::Hall(Box::new(delivery))),
         Err(why) => match kept::clip_of(&centre, case, &wanted.camera).await? {
             Some(KeptClip { plan, file }) => (plan, Source::Centre(file)),
             None => return Err(why),
