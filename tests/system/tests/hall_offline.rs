@@ -15,7 +15,7 @@ use region::{
 use serde_json::{Value, json};
 use system_tests::{
     film::decode,
-    stage::{Stage, footage},
+    stage::{Stage, footage, reconfigure},
 };
 
 const LIMIT: Duration = Duration::from_secs(180);
@@ -69,8 +69,14 @@ async fn copied(stage: &Stage, api: &Api, case: &str, folder: &Path) -> Result<(
     let clip = format!("/api/v1/cases/{case}/clip.mp4");
     let (before, copy, after) =
         (folder.join("before.mp4"), folder.join("copy.mp4"), folder.join("after.mp4"));
-    // The kept clip ends before the case's last half minute has passed; both are asked for once it has.
-    tokio::time::sleep(Duration::from_secs(36)).await;
+    // A clip grows until the half minute after its case has passed, and what came last is on disk.
+    let timeline = format!("/api/v1/cases/{case}/timeline");
+    until("a clip that grows no more", LIMIT, async || {
+        let ends = api.get(&timeline).await?["cameras"][0]["to"].as_str().context("no end")?.to_owned();
+        let ends: jiff::Timestamp = ends.parse()?;
+        Ok((jiff::Timestamp::now() > ends + jiff::SignedDuration::from_secs(5)).then_some(()))
+    })
+    .await?;
     let recordings =
         stage.region.halls[0].edge_config_path().parent().context("no folder")?.join("edge/recordings");
     let sealed = sealed(&recordings)?;
@@ -123,6 +129,11 @@ async fn the_centre_has_what_it_kept_while_the_hall_is_away() -> Result<()> {
     let mut plan = RegionPlan::of(1, 1, 0, footage());
     plan.recording = true;
     let mut stage = Stage::start(plan).await?;
+    // Short segments, so that some are sealed while the test goes on.
+    reconfigure(stage.region.halls.first_mut().context("no hall")?, |config| {
+        config["recording"]["segment_seconds"] = json!(5);
+    })
+    .await?;
     let folder = tempfile::tempdir()?;
     let hall = stage.region.plan.halls[0].id.clone();
     let county = stage.region.sign_in_as(|role, name| role == "supervisor" && name == "county").await?;
@@ -197,7 +208,7 @@ async fn the_centre_has_what_it_kept_while_the_hall_is_away() -> Result<()> {
     }
 
     // Somebody who supervises another area finds nothing of it.
-    let password = "a county that is elsewhere";
+    let password = "quiet-Harbour-9-ninety4";
     let user = format!(
         "[[user]]\nname = \"elsewhere\"\npassword = \"{password}\"\nrole = \"supervisor\"\nscope = \"450102\"\nmust_change = false\n"
     );
