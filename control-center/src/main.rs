@@ -1,40 +1,23 @@
 //! The control centre's command line.
 
-use std::{
-    io::{IsTerminal, Read},
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+mod command;
 
-use anyhow::{Context, Result, bail};
+use std::{io::IsTerminal, net::SocketAddr, path::PathBuf, process::ExitCode};
+
+use anyhow::{Result, bail};
 use clap::{Args, Parser, Subcommand};
 use control_center::{
     Clock,
-    access::{
-        self, NewUser, Role,
-        checkpoint::{self, AuditKey, Broken, Whole},
-    },
     areas::import,
-    attendance::{
-        calendar::{CalendarYear, SignedCalendar},
-        calendar_key::CalendarKey,
-        calendars,
-    },
     backup,
     config::ConfigFile,
-    evidence::{
-        key::{EvidenceKey, PublicKey, Trusted},
-        say::{self, Language},
-        verify::verify,
-    },
     nodes::{self, Nodes, pairing},
     site::serve,
-    statistics::rebuild,
-    store::{Sql, Store, StoreError},
 };
 use control_protocol::HallId;
 use tokio_util::sync::CancellationToken;
+
+use crate::command::{Place, audit, calendar, evidence, open, record, statistics, user};
 
 /// Pictures are blocks of a few kilobytes that come and go by the thousand, and hashing a password takes nineteen megabytes
 /// that the C library's allocator keeps for each of its arenas.
@@ -70,10 +53,10 @@ enum Command {
     },
     /// Calendars of workdays: sign them at an office, import them at a centre.
     #[command(subcommand)]
-    Calendar(Calendar),
+    Calendar(calendar::Calendar),
     /// People.
     #[command(subcommand)]
-    User(User),
+    User(user::User),
     /// Print the pin of the centre's key, which a machine needs beside its pairing code.
     Pin {
         #[command(flatten)]
@@ -81,13 +64,13 @@ enum Command {
     },
     /// Evidence packages.
     #[command(subcommand)]
-    Evidence(Evidence),
+    Evidence(evidence::Evidence),
     /// The sums under all statistics.
     #[command(subcommand)]
-    Statistics(Statistics),
+    Statistics(statistics::Statistics),
     /// The audit log.
     #[command(subcommand)]
-    Audit(Audit),
+    Audit(audit::Audit),
     /// Walk the record of every hall and say whether its chain is whole; works while the centre runs.
     Verify {
         #[command(flatten)]
@@ -112,43 +95,6 @@ enum Command {
         /// Move a centre that is there aside.
         #[arg(long)]
         replace: bool,
-        #[command(flatten)]
-        place: Place,
-    },
-}
-
-/// Where the centre keeps its things.
-#[derive(Args)]
-struct Place {
-    /// The data folder.
-    #[arg(long, default_value = "/var/lib/hallwatch-centre")]
-    data: PathBuf,
-}
-
-#[derive(Subcommand)]
-enum Calendar {
-    /// Make the key with which an office signs calendars, and print its fingerprint.
-    NewKey {
-        /// The file; it must not be there yet. Keep it as a seal is kept.
-        #[arg(long)]
-        out: PathBuf,
-    },
-    /// Sign a year and print the signed file.
-    Sign {
-        /// The office's key.
-        #[arg(long)]
-        key: PathBuf,
-        /// The year, JSON.
-        file: PathBuf,
-    },
-    /// Import a signed year; works while the centre runs.
-    Import {
-        /// The signed file.
-        file: PathBuf,
-        /// The key that is to have signed it, its fingerprint, or a file with either; without it the key must be on the
-        /// centre's list.
-        #[arg(long, value_name = "KEY")]
-        trust: Option<String>,
         #[command(flatten)]
         place: Place,
     },
@@ -179,103 +125,14 @@ struct Run {
     log_json: bool,
 }
 
-#[derive(Subcommand)]
-enum Evidence {
-    /// Verify a package, on any machine and with no network. Ends with 0 if it is intact (and signed by the trusted key, if
-    /// one is given), 1 if it is not, 2 if it cannot be read.
-    Verify {
-        /// The package.
-        file: PathBuf,
-        /// The key of the centre that is to have signed it, its fingerprint, or a file with either.
-        #[arg(long, value_name = "KEY")]
-        trust: Option<String>,
-        /// The language of the answer, zh-CN or en [by the environment].
-        #[arg(long)]
-        lang: Option<Language>,
-    },
-    /// Print the centre's evidence key and its fingerprint, for those who are to verify packages.
-    Key {
-        #[command(flatten)]
-        place: Place,
-    },
-}
-
-#[derive(Subcommand)]
-enum Statistics {
-    /// Compare the sums kept as events came with the record. Ends with 1 if they differ; works while the centre runs.
-    Check {
-        /// Of this hall alone.
-        #[arg(long)]
-        hall: Option<HallId>,
-        #[command(flatten)]
-        place: Place,
-    },
-    /// Build the sums anew from the record, hall by hall; works while the centre runs, intake waits for each hall.
-    Rebuild {
-        /// Of this hall alone.
-        #[arg(long)]
-        hall: Option<HallId>,
-        #[command(flatten)]
-        place: Place,
-    },
-}
-
-#[derive(Subcommand)]
-enum Audit {
-    /// Check that no row was changed or removed and that every checkpoint is signed; works while the centre runs. Ends with 0
-    /// if the log is whole, 1 if it is not (and names the first bad place), 2 if it cannot be read.
-    Verify {
-        /// The key that must have signed every checkpoint: 64 hexadecimal digits, as `audit key` prints it.
-        #[arg(long, value_name = "KEY")]
-        trust: Option<String>,
-        #[command(flatten)]
-        place: Place,
-    },
-    /// Print the public key that signs checkpoints, to be kept on another machine.
-    Key {
-        #[command(flatten)]
-        place: Place,
-    },
-}
-
-#[derive(Subcommand)]
-enum User {
-    /// Add somebody, or set their role and password. The password is read from standard input.
-    Add {
-        /// The name they sign in with.
-        name: String,
-        /// administrator, supervisor, hall_manager, hr or technician.
-        #[arg(long)]
-        role: Role,
-        /// The id of an area or a hall.
-        #[arg(long)]
-        scope: String,
-        /// Take the password as it is, without having it changed at the first sign-in.
-        #[arg(long)]
-        keep_password: bool,
-        #[command(flatten)]
-        place: Place,
-    },
-    /// Give somebody a new password, read from standard input. Their sessions end.
-    SetPassword {
-        /// The name they sign in with.
-        name: String,
-        /// Take the password as it is, without having it changed at the first sign-in.
-        #[arg(long)]
-        keep_password: bool,
-        #[command(flatten)]
-        place: Place,
-    },
-}
-
 fn main() -> Result<ExitCode> {
     let cli = Cli::parse();
     if let Command::Evidence(command) = cli.command {
-        return evidence(command);
+        return evidence::run(command);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     if let Command::Audit(command) = cli.command {
-        return runtime.block_on(audit(command));
+        return runtime.block_on(audit::run(command));
     }
     if let Command::Run(run) = cli.command {
         // One thread for all pictures: between threads, waking costs more than sending does (docs/design/hub.md).
@@ -295,8 +152,8 @@ fn main() -> Result<ExitCode> {
                 Ok(())
             }
             Command::PairingCode { hall, place } => pairing_code(hall, place).await,
-            Command::Calendar(command) => calendar(command).await,
-            Command::User(user) => change_user(user).await,
+            Command::Calendar(command) => calendar::run(command).await,
+            Command::User(user) => user::run(user).await,
             Command::Pin { place } => {
                 let store = open(place.data.clone()).await?;
                 let nodes = Nodes::open(&place.data, store.clone(), Clock::system()).await;
@@ -304,7 +161,7 @@ fn main() -> Result<ExitCode> {
                 println!("{}", nodes?.pin());
                 Ok(())
             }
-            Command::Statistics(command) => statistics(command).await,
+            Command::Statistics(command) => statistics::run(command).await,
             Command::Verify { place } => verify_record(place).await,
             Command::Backup { to, keep, place } => {
                 let (now, data) = (Clock::system().now(), place.data.clone());
@@ -330,127 +187,6 @@ fn main() -> Result<ExitCode> {
         }
     })?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn evidence(command: Evidence) -> Result<ExitCode> {
-    match command {
-        Evidence::Verify { file, trust, lang } => {
-            let language = lang.unwrap_or_else(|| Language::of_environment(|name| std::env::var(name).ok()));
-            match judged(&file, trust.as_deref(), language) {
-                Ok((intact, words)) => {
-                    print!("{words}");
-                    Ok(if intact { ExitCode::SUCCESS } else { ExitCode::from(1) })
-                }
-                Err(error) => {
-                    eprintln!("{}: {error}", file.display());
-                    Ok(ExitCode::from(2))
-                }
-            }
-        }
-        Evidence::Key { place } => {
-            if !place.data.join(serve::DATABASE).exists() {
-                bail!("there is no centre in {}: give its data folder with --data", place.data.display());
-            }
-            let key = EvidenceKey::open(&place.data)?.public();
-            println!("key         {key}\nfingerprint {}\n\n{}", say::fingerprint(&key), key.pem().trim_end());
-            Ok(ExitCode::SUCCESS)
-        }
-    }
-}
-
-async fn audit(command: Audit) -> Result<ExitCode> {
-    match command {
-        Audit::Verify { trust, place } => match judged_audit(trust, place).await {
-            Ok(Ok(whole)) => {
-                println!(
-                    "the audit log is whole: {} rows, {} of them under {} signed checkpoints",
-                    whole.rows, whole.signed, whole.checkpoints
-                );
-                for (key, count) in whole.keys {
-                    println!("key {key} signed {count}");
-                }
-                Ok(ExitCode::SUCCESS)
-            }
-            Ok(Err(broken)) => {
-                println!("the audit log is NOT whole: {broken}");
-                Ok(ExitCode::from(1))
-            }
-            Err(error) => {
-                eprintln!("the audit log cannot be read: {error:#}");
-                Ok(ExitCode::from(2))
-            }
-        },
-        Audit::Key { place } => {
-            if !place.data.join(serve::DATABASE).exists() {
-                bail!("there is no centre in {}: give its data folder with --data", place.data.display());
-            }
-            println!("{}", data_encoding::HEXLOWER.encode(&AuditKey::open(&place.data)?.public()));
-            Ok(ExitCode::SUCCESS)
-        }
-    }
-}
-
-async fn judged_audit(trust: Option<String>, place: Place) -> Result<Result<Whole, Broken>> {
-    let trusted = trust
-        .map(|text| {
-            let key = data_encoding::HEXLOWER_PERMISSIVE.decode(text.trim().as_bytes()).ok();
-            key.and_then(|key| <[u8; 32]>::try_from(key).ok())
-                .context("the key is 64 hexadecimal digits: `control-center audit key` prints it")
-        })
-        .transpose()?;
-    let store = open(place.data).await?;
-    let result = store.read(move |sql| checkpoint::verify(sql, trusted)).await;
-    store.close().await;
-    Ok(result?)
-}
-
-/// Whether a package is intact, and the verdict in words.
-fn judged(file: &Path, trust: Option<&str>, language: Language) -> Result<(bool, String)> {
-    let trust = trust.map(Trusted::read).transpose()?;
-    let report = verify(std::fs::File::open(file)?, trust.as_ref())?;
-    Ok((report.intact(), say::words(&report, language)))
-}
-
-async fn statistics(command: Statistics) -> Result<()> {
-    let (hall, place, build) = match command {
-        Statistics::Check { hall, place } => (hall, place, false),
-        Statistics::Rebuild { hall, place } => (hall, place, true),
-    };
-    let store = open(place.data).await?;
-    let result = sums(&store, hall, build).await;
-    store.close().await;
-    let wrong = result?;
-    if wrong > 0 {
-        bail!("{wrong} sums are not what the record says: run `control-center statistics rebuild`");
-    }
-    Ok(())
-}
-
-/// Checks or rebuilds, and prints each hall; gives the number of sums that are wrong.
-async fn sums(store: &Store, hall: Option<HallId>, build: bool) -> Result<usize> {
-    let halls = match hall {
-        Some(hall) => vec![hall],
-        None => rebuild::halls(store).await?,
-    };
-    let mut wrong = 0;
-    for hall in halls {
-        if build {
-            println!("{hall}: {} sums built", rebuild::rebuild(store, hall.clone()).await?);
-        } else {
-            let checked = rebuild::check(store, hall).await?;
-            println!("{}: {} sums, {} wrong", checked.hall, checked.cells, checked.wrong);
-            wrong += checked.wrong;
-        }
-    }
-    Ok(wrong)
-}
-
-/// Opens the store of a data folder that is there.
-async fn open(data: PathBuf) -> Result<Store> {
-    if !data.join(serve::DATABASE).exists() {
-        bail!("there is no centre in {}: give its data folder with --data", data.display());
-    }
-    tokio::task::spawn_blocking(move || serve::open_store(&data)).await?
 }
 
 async fn start(run: Run, work: tokio::runtime::Handle) -> Result<()> {
@@ -541,121 +277,10 @@ async fn pairing_code(hall: HallId, place: Place) -> Result<()> {
     Ok(())
 }
 
-async fn calendar(command: Calendar) -> Result<()> {
-    match command {
-        Calendar::NewKey { out } => {
-            let key = CalendarKey::make(&out).with_context(|| out.display().to_string())?;
-            println!("fingerprint {}", say::fingerprint(&key.public()));
-            Ok(())
-        }
-        Calendar::Sign { key, file } => {
-            let key = CalendarKey::open(&key).with_context(|| key.display().to_string())?;
-            let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
-            println!("{}", serde_json::to_string_pretty(&key.seal(text)?)?);
-            Ok(())
-        }
-        Calendar::Import { file, trust, place } => {
-            let trust = trust.as_deref().map(Trusted::read).transpose()?;
-            let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
-            let signed: SignedCalendar = serde_json::from_str(&text).context("this is no signed calendar")?;
-            let (year, key) = signed.open()?;
-            let store = open(place.data).await?;
-            let imported = import_calendar(&store, year, key, trust).await;
-            store.close().await;
-            imported
-        }
-    }
-}
-
-async fn import_calendar(
-    store: &Store,
-    year: CalendarYear,
-    key: PublicKey,
-    trust: Option<Trusted>,
-) -> Result<()> {
-    let listed = store.read(move |sql| calendars::trusts(sql, &key)).await?;
-    if !listed && !trust.is_some_and(|trusted| trusted.is(&key)) {
-        bail!(
-            "signed by {}, which is not trusted here: compare it and give it with --trust",
-            say::fingerprint(&key)
-        );
-    }
-    let (object, now) = (format!("{}/{}", year.layer, year.year), Clock::system().now());
-    store.write("calendar", move |tx| calendars::put_calendar(tx, &year, &key, "command line", now)).await?;
-    record(store, "calendar.imported", object.clone()).await?;
-    println!("{object} is imported");
-    Ok(())
-}
-
 /// Writes to the audit log that a backup was made.
 async fn audited(data: PathBuf, made: &backup::Copied) -> Result<()> {
     let store = open(data).await?;
     let noted = backup::note_backup(&store, made).await;
     store.close().await;
     Ok(noted?)
-}
-
-/// Writes to the audit log what was done at the command line.
-async fn record(store: &Store, action: &'static str, object: String) -> Result<(), StoreError> {
-    let now = Clock::system().now();
-    store
-        .write("audit", move |tx| {
-            let entry = access::audit::Entry {
-                who: "command line",
-                address: "this machine",
-                action,
-                object: &object,
-                detail: "",
-            };
-            access::audit::record(tx, &entry, now)
-        })
-        .await
-}
-
-/// A password from standard input: the first line, so that it stands in no process list and no history.
-fn read_password(name: &str) -> Result<String> {
-    let mut text = String::new();
-    std::io::stdin().take(4096).read_to_string(&mut text).context("reading the password")?;
-    let password = text.lines().next().unwrap_or_default().to_owned();
-    access::check_password_rules(name, &password).map_err(anyhow::Error::msg)?;
-    Ok(password)
-}
-
-async fn change_user(user: User) -> Result<()> {
-    let now = Clock::system().now();
-    match user {
-        User::Add { name, role, scope, keep_password, place } => {
-            let password = read_password(&name)?;
-            let store = open(place.data).await?;
-            let user = NewUser {
-                password_hash: tokio::task::spawn_blocking(move || access::hash_password(&password))
-                    .await??,
-                name: name.clone(),
-                must_change: !keep_password,
-                grants: vec![(role, scope)],
-            };
-            let added = store.write("user added", move |tx| access::add_user(tx, &user, now)).await;
-            let recorded = record(&store, "user.added", name).await;
-            store.close().await;
-            added?;
-            Ok(recorded?)
-        }
-        User::SetPassword { name, keep_password, place } => {
-            let password = read_password(&name)?;
-            let hash = tokio::task::spawn_blocking(move || access::hash_password(&password)).await??;
-            let store = open(place.data).await?;
-            let who = name.clone();
-            let found = store
-                .write("password", move |tx| {
-                    access::set_password(tx as &mut dyn Sql, &who, &hash, !keep_password, None)
-                })
-                .await;
-            let recorded = record(&store, "password.set", name.clone()).await;
-            store.close().await;
-            if !found? {
-                bail!("there is nobody called {name}");
-            }
-            Ok(recorded?)
-        }
-    }
 }

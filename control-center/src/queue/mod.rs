@@ -12,15 +12,17 @@ mod projection;
 mod quarters;
 mod routes;
 mod rows;
+mod scored;
 mod thresholds;
 
 pub use halls_now::{HallNow, Pausing, halls_now, pausing};
-pub use outlook::{Outlooks, keep_scores};
+pub use outlook::Outlooks;
 pub use projection::project;
 pub use routes::routes;
 pub use rows::{
     Clerk, LastRating, TicketRow, WindowRow, WindowState, clerk_at, hall_window_rows, refresh, window_rows,
 };
+pub use scored::keep_scores;
 pub use thresholds::{Thresholds, thresholds_set};
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use control_protocol::{Happening as H, StoredEvent, event::EndedBy};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::outlook;
+use super::scored;
 use crate::{
     scene::{Journal, START, Scene},
     site::tests::Browser,
@@ -227,14 +227,14 @@ async fn yesterdays_forecasts_are_scored_and_shown() {
     ];
     let mut day = script(&mut journal, START, day);
     let late = day.split_off(6);
-    let mut scored = outlook::Scored::new();
+    let mut scored = scored::Scored::new();
     scene.take(day).await;
     scene.pass(DAY);
     // The rest comes when the hall's line is back.
-    outlook::score_yesterday(&scene.centre, "450103-01".parse().unwrap(), &mut scored).await.unwrap();
+    scored::score_yesterday(&scene.centre, "450103-01".parse().unwrap(), &mut scored).await.unwrap();
     scene.take(late).await;
     for _ in 0..2 {
-        outlook::score_yesterday(&scene.centre, "450103-01".parse().unwrap(), &mut scored).await.unwrap();
+        scored::score_yesterday(&scene.centre, "450103-01".parse().unwrap(), &mut scored).await.unwrap();
     }
     let manager = Browser::signed_in(&scene, "manager").await;
     let forecast = manager.get(&format!("{HALL}/forecast")).await;
