@@ -59,8 +59,8 @@ impl Manager {
             work();
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        // What was under way may still be told.
-        tokio::time::sleep(LIMIT / 2).await;
+        // What was under way may still be told, and work counts as progress until the limit has passed.
+        tokio::time::sleep(LIMIT * 2).await;
         self.forget();
         let mut buffer = [0; 256];
         if let Ok(told) = tokio::time::timeout(LIMIT * 2, self.0.recv(&mut buffer)).await {
