@@ -31,10 +31,15 @@ impl Quarter {
     }
 }
 
+/// A duration in milliseconds; none if it is negative or longer than a day.
+pub fn duration(from: i64, to: i64) -> Option<i64> {
+    Some(to.saturating_sub(from)).filter(|millis| (0..=LONGEST_MS).contains(millis))
+}
+
 /// A duration cut at quarters; nothing if it is negative or longer than a day.
 pub fn split(from: UtcMillis, to: UtcMillis, zone: &TimeZone) -> Vec<(Quarter, i64)> {
     let mut parts = Vec::new();
-    if !(1..=LONGEST_MS).contains(&to.0.saturating_sub(from.0)) {
+    if duration(from.0, to.0).is_none() {
         return parts;
     }
     let mut at = from.0;

@@ -169,6 +169,21 @@ async fn a_late_event_corrects_the_sums_exactly() {
 }
 
 #[tokio::test]
+async fn a_clock_that_jumps_by_a_century_makes_no_durations() {
+    let scene = Scene::new().await;
+    let mut journal = Journal::of(HALL);
+    let mut events =
+        vec![journal.event(0, 1, issued()), journal.event(0, 1, called()), journal.event(0, 1, started())];
+    journal.at += 130 * 365 * 24 * 60 * MINUTE;
+    events.push(journal.event(0, 1, ended(EndedBy::Evaluate)));
+    events.push(journal.event(0, 1, closed(EndedBy::Rated)));
+    scene.take(events).await;
+    agrees(&scene).await;
+    let sum = whole(&kept(&scene).await);
+    assert_eq!((sum.waits, sum.reaches, sum.services, sum.busy_ms), (1, 1, 0, 0));
+}
+
+#[tokio::test]
 async fn sums_are_read_by_hall_and_day_within_a_scope() {
     let scene = Scene::new().await;
     scene.take(morning()).await;

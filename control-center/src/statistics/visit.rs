@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Load,
-    quarter::{Loads, Quarter, split},
+    quarter::{Loads, Quarter, duration, split},
 };
 
 /// What happened to a case. The letters are how a step is kept.
@@ -148,14 +148,16 @@ impl Visit {
             }
         }
         if let (Some(issued), Some(call)) = (issued, call)
-            && call.0 >= issued.0
+            && let Some(millis) = duration(issued.0, call.0)
         {
-            loads.at(call.quarter(zone), business, &call.3).wait(call.0 - issued.0);
+            loads.at(call.quarter(zone), business, &call.3).wait(millis);
         }
-        if let (Some(call), Some(start @ Step(_, _, What::Started, _))) = (call, served) {
+        if let (Some(call), Some(start @ Step(_, _, What::Started, _))) = (call, served)
+            && let Some(millis) = duration(call.0, start.0)
+        {
             let load = loads.at(start.quarter(zone), business, &start.3);
             load.reaches += 1;
-            load.reach_ms += start.0 - call.0;
+            load.reach_ms += millis;
         }
         self.services(zone, business, &mut loads);
         loads.without_zeros()
@@ -163,7 +165,8 @@ impl Visit {
 
     /// The time in which the case was served, at each window, and the whole of it where the service ended.
     fn services(&self, zone: &TimeZone, business: &str, loads: &mut Loads) {
-        let mut total = None;
+        // None once a stretch is no duration.
+        let (mut total, mut any) = (Some(0), false);
         let mut started: Option<&Step> = None;
         for step in &self.0 {
             match &step.2 {
@@ -173,7 +176,8 @@ impl Visit {
                     for (quarter, millis) in split(UtcMillis(start.0), UtcMillis(step.0), zone) {
                         loads.at(quarter, business, &start.3).busy_ms += millis;
                     }
-                    total = Some(total.unwrap_or(0) + step.0 - start.0);
+                    total = total.zip(duration(start.0, step.0)).map(|(so_far, millis)| so_far + millis);
+                    any = true;
                 }
                 _ => {}
             }
@@ -182,7 +186,7 @@ impl Visit {
         let Some(end) = end else { return };
         let load = loads.at(end.quarter(zone), business, &end.3);
         load.served += 1;
-        if let (Some(total), What::Ended { ok: true }) = (total, &end.2) {
+        if let (true, Some(total), What::Ended { ok: true }) = (any, total, &end.2) {
             load.services += 1;
             load.service_ms += total;
             load.service_sq_s += (total / 1000) * (total / 1000);

@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use bytes::Bytes;
 use region::{
     Region, RegionPlan,
     api::Api,
@@ -165,4 +166,21 @@ impl Stage {
     pub async fn end(mut self) -> Result<()> {
         self.region.stop().await
     }
+}
+
+/// How long a still may take, asked for again and again.
+const STILL: Duration = Duration::from_secs(90);
+
+/// A still of `camera`. The centre answers that there is none now when no key frame comes within its own patience, and it is
+/// asked again.
+pub async fn still(api: &Api, camera: &str) -> Result<Bytes> {
+    let path = format!("/api/v1/cameras/{camera}/still.jpg");
+    let mut asked = 0;
+    let still = until("still", STILL, async || {
+        asked += 1;
+        Ok(api.bytes(&path).await.ok())
+    })
+    .await?;
+    println!("{camera}: a still at the {asked}. try, {} bytes", still.len());
+    Ok(still)
 }

@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use system_tests::{
     compare::settle,
     film::{Film, decode},
-    stage::{Stage, add_camera, camera_row, footage, log_line, odd_clip, reconfigure},
+    stage::{Stage, add_camera, camera_row, footage, log_line, odd_clip, reconfigure, still},
 };
 
 /// How long what is expected may take.
@@ -188,7 +188,7 @@ async fn cameras_and_lines_that_do_not_work() -> Result<()> {
     }
     drop(wall);
 
-    let still = api.bytes(&format!("/api/v1/cameras/{HALL}-S23/still.jpg")).await?;
+    let still = still(&api, &format!("{HALL}-S23")).await?;
     std::fs::write(folder.path().join("h265.jpg"), &still)?;
     println!("still of the H.265 camera: {:?}", decode(&folder.path().join("h265.jpg")).await?);
     let film = Film::shoot(&api, &format!("{HALL}-S24"), "sub", 40, SOON).await?;

@@ -9,7 +9,7 @@ use serde_json::json;
 use system_tests::{
     film::{Film, decode},
     peer::Peer,
-    stage::{Stage, add_camera, camera_row, clip, footage, reconfigure},
+    stage::{Stage, add_camera, camera_row, clip, footage, reconfigure, still},
 };
 
 /// Frames of a film: more than one group of pictures of every tier.
@@ -61,7 +61,7 @@ async fn they_play_on_the_wall() -> Result<()> {
                 live["codec"]
             );
         }
-        let still = api.bytes(&format!("/api/v1/cameras/{id}/still.jpg")).await?;
+        let still = still(&api, id).await?;
         let path = folder.path().join(format!("{id}.jpg"));
         std::fs::write(&path, &still)?;
         ensure!(still.starts_with(&[0xff, 0xd8, 0xff]), "{name}: the still is no JPEG");

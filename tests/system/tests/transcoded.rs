@@ -6,14 +6,14 @@ use std::{path::Path, time::Duration};
 use anyhow::{Context, Result, ensure};
 use region::{
     RegionPlan,
-    process::{run, until},
+    process::run,
     wall::{Said, Wall},
 };
 use serde_json::{Value, json};
 use system_tests::{
     film::{Film, decode},
     peer::Peer,
-    stage::{Stage, add_camera, camera_row, footage, odd_clip, reconfigure},
+    stage::{Stage, add_camera, camera_row, footage, odd_clip, reconfigure, still},
 };
 
 const FRAMES: usize = 60;
@@ -103,10 +103,7 @@ async fn h265_and_motion_jpeg_play_as_h264_or_say_why_not() -> Result<()> {
         let told = row(&mut wall, "unsupported").await?;
         ensure!(told["why"].as_str().is_some_and(|why| why.contains(name)), "{told}");
         println!("{name}, nothing transcoded: {told}");
-        let still = until("still", LIMIT, async || {
-            Ok(api.bytes(&format!("/api/v1/cameras/{id}/still.jpg")).await.ok())
-        })
-        .await?;
+        let still = still(&api, id).await?;
         let path = folder.path().join(format!("{id}.jpg"));
         std::fs::write(&path, &still)?;
         let played = decode(&path).await?;

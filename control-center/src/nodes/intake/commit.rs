@@ -1,6 +1,8 @@
 //! One batch into the store, inside one transaction: which lines follow the record, which have been here, which came
 //! before their turn, and which contradict what is already committed.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use control_protocol::{
     CaseId, Digest, Happening, NodeId, StoredEvent, UtcMillis, chain::ChainEnd, intake::Quarantine,
 };
@@ -391,8 +393,14 @@ impl Batch<'_> {
         let so_far = self.changes.len();
         // Written with the event, so that they are undone with it.
         let mut sums = Gathered::default();
-        let taken = project_all(sql, stored, &mut sums, &mut self.changes);
-        match taken.and_then(|()| sums.write(sql)) {
+        let changes = &mut self.changes;
+        let rooms = AssertUnwindSafe(|| {
+            project_all(sql, stored, &mut sums, changes)?;
+            sums.write(sql)
+        });
+        // A room that breaks down is undone like one that says that it failed.
+        let taken = catch_unwind(rooms);
+        match taken.unwrap_or_else(|_| Err(StoreError::Read("a room broke down".into()))) {
             Ok(()) => {}
             Err(error @ (StoreError::Sql { .. } | StoreError::Read(_))) => {
                 tracing::error!(node = %self.node, epoch = event.epoch, seq = event.seq, kind = event.happening.kind(), %error,

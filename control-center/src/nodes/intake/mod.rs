@@ -60,8 +60,9 @@ pub async fn take(nodes: &Nodes, identity: &NodeIdentity, batch: Bytes) -> Resul
     let (held, of) = (lines.clone(), node.clone());
     let first = nodes.store().write("intake", move |tx| commit::commit(tx, &of, &held, now, false)).await;
     let taken = match first {
-        // A room that fails on one event must not hold up the journal: the second time each event stands by itself.
-        Err(error @ (StoreError::Sql { .. } | StoreError::Read(_))) => {
+        // A room that fails on one event must not hold up the journal: the second time each event stands by itself. One that
+        // breaks down takes the whole write with it, whose end then looks as if the store were closed.
+        Err(error @ (StoreError::Sql { .. } | StoreError::Read(_) | StoreError::Closed)) => {
             tracing::error!(%node, %error, "a batch failed as a whole; it is taken event by event");
             let of = node.clone();
             nodes
