@@ -32,7 +32,7 @@ impl Quarter {
 }
 
 /// A duration in milliseconds; none if it is negative or longer than a day.
-pub fn duration(from: i64, to: i64) -> Option<i64> {
+pub(super) fn duration(from: i64, to: i64) -> Option<i64> {
     Some(to.saturating_sub(from)).filter(|millis| (0..=LONGEST_MS).contains(millis))
 }
 
